@@ -1,0 +1,55 @@
+"""The nodes of this machine: processes."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components import contracts
+from components.contracts import GpuFleetArgs
+from components.local.checks import owner_of
+from components.local.image import ServerImage
+from components.local.machine.layout import Layout
+from components.local.resources.daemon import Daemon
+from components.local.resources.replicas import Replicas, socket_of
+from components.local.secrets import ApiKeys
+from components.settings import LocalSettings
+
+
+class GpuFleet(contracts.GpuFleet):
+    """- A process supervisor, which keeps everything running after the terminal is closed.
+    - N server replicas on Unix sockets, so that a replica cannot be reached past the load balancer.
+    """
+
+    def __init__(self, name: str, args: GpuFleetArgs[LocalSettings], opts: pulumi.ResourceOptions) -> None:
+        super().__init__("indextts2:local:GpuFleet", name, {}, opts)
+        settings = args.settings
+        assert isinstance(args.keys, ApiKeys)
+        assert isinstance(args.image, ServerImage)
+        layout = Layout.at(settings.data_dir)
+
+        daemon = Daemon(
+            f"{name}-supervisor",
+            settings.data_dir,
+            owner_of(pulumi.get_stack()),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.replicas = Replicas(
+            f"{name}-replicas",
+            settings.data_dir,
+            settings.replicas,
+            server_environment(settings, layout, args.image.digest, pulumi.get_stack()),
+            pulumi.ResourceOptions(parent=self, depends_on=[daemon, args.keys.file]),
+        )
+        self.upstreams = [str(socket_of(layout, f"server-{index}")) for index in range(settings.replicas)]
+        self.label = pulumi.Output.from_input(str(layout.run / "supervisord.conf"))
+        self.register_outputs({"label": self.label})
+
+
+def server_environment(settings: LocalSettings, layout: Layout, image: str, stack: str) -> dict[str, str]:
+    """What every replica is told; no secret, for it stands in files and process tables."""
+    return {
+        "SPEECH_ENGINE": settings.engine.name,
+        "SPEECH_API_KEYS_FILE": str(layout.keys),
+        "SPEECH_KEY_HINT": f"on this machine: pulumi stack output apiKey --show-secrets --stack {stack}",
+        "SPEECH_IMAGE": f"sha256:{image}",
+    }

@@ -1,0 +1,127 @@
+"""The load balancer's configuration, as the text of a Caddyfile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+from components.local.machine.layout import Layout
+
+# The largest body of the server's own limit (SPEECH_MAX_BODY_BYTES): Caddy keeps that much of a request so that it
+# can send it to another replica when the first one dies.
+MAX_BODY = "16MiB"
+
+TOO_LARGE = f"the request body is larger than {MAX_BODY}; send a smaller reference_audio"
+UNAVAILABLE = "no server can take the request now; try again"
+
+
+def site_url(host: str, port: int) -> str:
+    """The address that a person on this machine uses."""
+    address = ip_address(host)
+    if address.is_unspecified:
+        address = ip_address("::1" if address.version == 6 else "127.0.0.1")
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
+def admin_socket(layout: Layout) -> Path:
+    return layout.sockets / "caddy-admin.sock"
+
+
+def caddyfile(layout: Layout, host: str, port: int, upstreams: Sequence[str]) -> str:
+    """The whole file. `upstreams` are the replicas' socket paths.
+
+    A request goes to the replica with the fewest in flight. When that one dies, the request is sent to another, POST
+    included: the server answers a repeated request from the first one's result, and a synthesis has no other effect.
+    """
+    backends = " ".join(f'"unix/{path}"' for path in upstreams)
+    metrics = "\n".join(
+        f"""
+	handle /metrics/{index} {{
+		rewrite * /metrics
+		reverse_proxy "unix/{path}"
+	}}"""
+        for index, path in enumerate(upstreams)
+    )
+    return f"""# written by pulumi; `pulumi up --refresh` undoes changes by hand
+{{
+	admin "unix/{admin_socket(layout)}|0600"
+	persist_config off
+	auto_https off
+	storage file_system "{layout.run / "caddy"}"
+	grace_period 25s
+	log default {{
+		output stderr
+		level WARN
+	}}
+	servers {{
+		protocols h1
+		max_header_size 16KB
+		timeouts {{
+			read_header 10s
+			read_body 60s
+			write 15m
+			idle 2m
+		}}
+	}}
+}}
+
+http://:{port} {{
+	bind {host}
+	log {{
+		output file "{layout.logs / "access.log"}" {{
+			mode 0600
+			roll_size 10MiB
+			roll_keep 3
+		}}
+	}}
+	@unnamed not header X-Request-Id *
+	request_header @unnamed X-Request-Id {{http.request.uuid}}
+	header -Server
+	request_body {{
+		max_size {MAX_BODY}
+	}}
+{metrics}
+	handle {{
+		reverse_proxy {backends} {{
+			lb_policy least_conn
+			lb_try_duration 30s
+			lb_try_interval 100ms
+			lb_retry_match {{
+				method POST
+				path /generate /v1/audio/speech
+			}}
+			request_buffers {MAX_BODY}
+			health_uri /readyz
+			health_interval 1s
+			health_timeout 3s
+			fail_duration 1s
+			max_fails 1
+			transport http {{
+				dial_timeout 2s
+				response_header_timeout 11m
+				keepalive 30s
+			}}
+		}}
+	}}
+	handle_errors {{
+		header Content-Type application/json
+		header X-Request-Id {{http.request.header.X-Request-Id}}
+		@large expression {{http.error.status_code}} == 413
+		handle @large {{
+			respond `{_error(TOO_LARGE, "request_too_large")}` 413
+		}}
+		handle {{
+			header Retry-After 2
+			respond `{_error(UNAVAILABLE, "unavailable")}` {{http.error.status_code}}
+		}}
+	}}
+}}
+"""
+
+
+def _error(message: str, code: str) -> str:
+    """The body of an error that the load balancer itself answers, in the shape of the server's own."""
+    kind = "invalid_request_error" if code == "request_too_large" else "server_error"
+    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})

@@ -1,0 +1,70 @@
+"""The file of the clients' API keys, which the servers read."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import pulumi
+from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
+
+from components.local.machine.layout import private_directory, read_text, write_private
+from components.local.resources.provider import LocalProvider, Props, layout_of, told_plainly
+
+# The client for whom a key is made when the stack names none of that name.
+LOCAL_CLIENT = "local"
+
+
+class KeysFileProvider(LocalProvider):
+    def expected(self, inputs: Props) -> Props:
+        return {"clients": inputs["clients"], "intact": True}
+
+    @told_plainly
+    def create(self, props: Props) -> CreateResult:
+        return CreateResult(str(layout_of(props).keys), write_keys(props, made=None))
+
+    @told_plainly
+    def read(self, id_: str, props: Props) -> ReadResult:
+        path = layout_of(props).keys
+        intact = (
+            read_text(path) == keys_text(props["clients"], props["generated"]) and path.stat().st_mode & 0o777 == 0o600
+        )
+        return ReadResult(id_, {**props, "intact": intact})
+
+    @told_plainly
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        # The key that was made stays while the stack lives: people have put it into their clients.
+        named = (_olds.get("clients") or {}).get(LOCAL_CLIENT)
+        return UpdateResult(write_keys(_news, made=None if named else _olds.get("generated")))
+
+    @told_plainly
+    def delete(self, _id: str, _props: Props) -> None:
+        layout_of(_props).keys.unlink(missing_ok=True)
+
+
+class KeysFile(Resource, module="local", name="KeysFile"):
+    """A file of mode 0600, client name -> key. The servers read it again whenever it changes."""
+
+    generated: pulumi.Output[str]
+    """The key of the client `local`."""
+
+    def __init__(
+        self, name: str, data_dir: str, clients: pulumi.Input[dict[str, str]], opts: pulumi.ResourceOptions
+    ) -> None:
+        secret = pulumi.ResourceOptions(additional_secret_outputs=["generated", "clients"])
+        props = {"dataDir": data_dir, "clients": clients, "generated": None, "intact": None}
+        super().__init__(KeysFileProvider(), name, props, pulumi.ResourceOptions.merge(opts, secret))
+
+
+def write_keys(props: Props, made: str | None) -> Props:
+    """Write the file and return the resource's outputs. `made` is the local client's key, made now if None."""
+    layout = layout_of(props)
+    private_directory(layout.data)
+    clients = props["clients"]
+    key = clients.get(LOCAL_CLIENT) or made or f"sk-local-{secrets.token_urlsafe(32)}"
+    write_private(layout.keys, keys_text(clients, key))
+    return {**props, "generated": key, "intact": True}
+
+
+def keys_text(clients: dict[str, str], local_key: str) -> str:
+    return json.dumps({LOCAL_CLIENT: local_key, **clients}, indent=2, sort_keys=True) + "\n"

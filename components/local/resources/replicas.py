@@ -1,0 +1,194 @@
+"""The server replicas of the stack."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import pulumi
+from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
+
+from components.local.machine import programs
+from components.local.machine.errors import MachineError
+from components.local.machine.layout import Layout, private_directory
+from components.local.machine.supervisor import POLL_SECONDS, Supervisor
+from components.local.machine.unix_http import request
+from components.local.resources.daemon import fingerprint
+from components.local.resources.provider import LocalProvider, Props, layout_of, say, told_plainly
+
+# An engine loads its weights before the replica is ready: 131 s for IndexTTS2 v2 in fp32 on a T4 (its issue tracker).
+READY_SECONDS = 300
+# Above the server's own SPEECH_DRAIN_SECONDS, so that it ends by itself.
+STOP_SECONDS = 130
+# sysexits.h EX_CONFIG: the server says so when its settings are wrong, and starting it again changes nothing.
+EX_CONFIG = 78
+
+
+@dataclass(frozen=True)
+class Change:
+    """What turns the replicas that are configured into those that are wanted, in this order."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class ReplicasProvider(LocalProvider):
+    def expected(self, inputs: Props) -> Props:
+        wanted = replica_programs(layout_of(inputs), inputs)
+        return {"configuration": fingerprint("".join(wanted.values())), "ready": f"{len(wanted)} of {len(wanted)}"}
+
+    @told_plainly
+    def create(self, props: Props) -> CreateResult:
+        try:
+            apply(props)
+        except MachineError:
+            remove_all(layout_of(props))
+            raise
+        return CreateResult(str(layout_of(props).run / "conf.d"), {**props, **self.expected(props)})
+
+    @told_plainly
+    def read(self, id_: str, props: Props) -> ReadResult:
+        layout = layout_of(props)
+        supervisor = Supervisor(layout)
+        found = replicas_only(supervisor.configured())
+        names = sorted({*found, *replica_programs(layout, props)})
+        ready = sum(is_ready(socket_of(layout, name)) for name in names)
+        texts = "".join(found[name] for name in sorted(found))
+        return ReadResult(id_, {**props, "configuration": fingerprint(texts), "ready": f"{ready} of {len(names)}"})
+
+    @told_plainly
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        apply(_news)
+        return UpdateResult({**_news, **self.expected(_news)})
+
+    @told_plainly
+    def delete(self, _id: str, _props: Props) -> None:
+        remove_all(layout_of(_props))
+
+
+class Replicas(Resource, module="local", name="Replicas"):
+    """N speech servers, each with an engine process of its own, on Unix sockets."""
+
+    def __init__(
+        self, name: str, data_dir: str, replicas: int, environment: Mapping[str, str], opts: pulumi.ResourceOptions
+    ) -> None:
+        props = {
+            "dataDir": data_dir,
+            "replicas": replicas,
+            "environment": dict(environment),
+            "python": programs.python(),
+            "configuration": None,
+            "ready": None,
+        }
+        super().__init__(ReplicasProvider(), name, props, opts)
+
+
+def apply(props: Props) -> None:
+    """Make the replicas as wanted without losing a request: new ones first, then one at a time, then the removals.
+
+    A change that does not get ready is taken back, and the replicas that were there speak on.
+    """
+    layout = layout_of(props)
+    supervisor = Supervisor(layout)
+    wanted = replica_programs(layout, props)
+    configured = replicas_only(supervisor.configured())
+    change = plan(configured, wanted, healthy(supervisor, layout, configured))
+
+    for name in change.added:
+        private_directory(layout.run / "work" / name)
+        supervisor.apply(name, wanted[name])
+    for name in change.added:
+        wait_until_ready(supervisor, layout, name)
+    for name in change.changed:
+        say(f"{name}: starts again with its new settings")
+        private_directory(layout.run / "work" / name)
+        supervisor.apply(name, wanted[name])
+        try:
+            wait_until_ready(supervisor, layout, name)
+        except MachineError:
+            if configured[name] != wanted[name]:
+                supervisor.apply(name, configured[name])
+            raise
+    for name in change.removed:
+        supervisor.remove(name)
+
+
+def plan(configured: Mapping[str, str], wanted: Mapping[str, str], healthy: frozenset[str]) -> Change:
+    """What to do to get from the configured programs to the wanted ones, given which of them are well."""
+    return Change(
+        added=tuple(name for name in wanted if name not in configured),
+        changed=tuple(
+            name for name in wanted if name in configured and (configured[name] != wanted[name] or name not in healthy)
+        ),
+        removed=tuple(name for name in configured if name not in wanted),
+    )
+
+
+def replica_programs(layout: Layout, inputs: Props) -> dict[str, str]:
+    """Program name -> its configuration text, in the replicas' order."""
+    texts = {}
+    for index in range(int(inputs["replicas"])):
+        name = f"server-{index}"
+        program = programs.Program(
+            name,
+            (inputs["python"], "-m", "speech_server", "serve"),
+            {
+                **inputs["environment"],
+                "SPEECH_LISTEN": f"unix:{socket_of(layout, name)}",
+                "SPEECH_REPLICA": name,
+                "SPEECH_WORK_DIR": str(layout.run / "work" / name),
+            },
+            stop_seconds=STOP_SECONDS,
+            priority=10,
+        )
+        texts[name] = programs.section(program, layout)
+    return texts
+
+
+def replicas_only(configured: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in configured.items() if name.startswith("server-")}
+
+
+def healthy(supervisor: Supervisor, layout: Layout, names: Mapping[str, str]) -> frozenset[str]:
+    states = supervisor.states()
+    return frozenset(
+        name for name in names if name in states and states[name].running and is_ready(socket_of(layout, name))
+    )
+
+
+def socket_of(layout: Layout, name: str) -> Path:
+    return layout.sockets / f"{name}.sock"
+
+
+def is_ready(socket: Path) -> bool:
+    try:
+        status, _ = request(socket, "GET", "/readyz")
+    except (OSError, HTTPException):
+        return False
+    return status == 200
+
+
+def wait_until_ready(supervisor: Supervisor, layout: Layout, name: str) -> None:
+    """Return once the replica can speak. Raises `MachineError` when it ends for good or takes too long."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not is_ready(socket_of(layout, name)):
+        state = supervisor.states().get(name)
+        if state is None:
+            raise MachineError(f"{name} is not known to the process supervisor; run `make up` again")
+        if not state.running and state.exit_status == EX_CONFIG:
+            raise MachineError(f"{name} refuses its settings; {supervisor.tail(name)}")
+        if time.monotonic() > deadline:
+            reason = json.dumps(state.description)
+            raise MachineError(f"{name} is not ready after {READY_SECONDS} s ({reason}); {supervisor.tail(name)}")
+        time.sleep(POLL_SECONDS)
+
+
+def remove_all(layout: Layout) -> None:
+    supervisor = Supervisor(layout)
+    for name in replicas_only(supervisor.configured()):
+        supervisor.remove(name)
