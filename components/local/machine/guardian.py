@@ -17,7 +17,10 @@ def main(config: str) -> None:
     while os.getppid() == supervisor:
         time.sleep(POLL_SECONDS)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", config]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, start_new_session=True)
+    # Our own output is a pipe to the supervisor that is gone; the new one writes to its log file.
+    null = subprocess.DEVNULL
+    while subprocess.run(command, check=False, start_new_session=True, stdin=null, stdout=null, stderr=null).returncode:
+        time.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -64,12 +64,15 @@ class Layout:
 
 
 def private_directory(path: Path) -> None:
-    """Make `path` a directory of mode 0700 that belongs to us.
+    """Make `path` a directory of mode 0700 that belongs to us, and so each parent that is not there yet.
 
     Raises `MachineError` when it belongs to somebody else, is a link, or cannot be made.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # mkdir(parents=True) would give the parents that it makes the usual mode.
+        for directory in [*reversed(path.parents), path]:
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700)
         found = path.lstat()
         if path.is_symlink() or found.st_uid != os.getuid():
             raise MachineError(f"{path} belongs to another user or is a link; remove it, or set indextts2:dataDir")

@@ -75,6 +75,7 @@ class Supervisor:
             text=True,
             timeout=START_SECONDS,
             start_new_session=True,
+            umask=0o077,  # its own setting comes too late for its log file
             check=False,
         )
         if done.returncode:
@@ -117,19 +118,21 @@ class Supervisor:
     def apply(self, name: str, text: str) -> None:
         """Make the program run with this configuration; one that runs with another is stopped first."""
         write_private(self._program_file(name), text)
-        self._reread()
+        self._call("reloadConfig")
         if name in self.states():
             self._stop(name)
             self._call("removeProcessGroup", name)
         self._call("addProcessGroup", name)
 
-    def remove(self, name: str) -> None:
-        """Stop the program in its own time and forget it."""
-        if name in self.states():
-            self._stop(name)
-        self._program_file(name).unlink(missing_ok=True)
-        if name in self.states():
-            self._reread()
+    def remove(self, *names: str) -> None:
+        """Stop the programs, side by side and each in its own time, and forget them."""
+        known = [name for name in names if name in self.states()]
+        self._stop(*known)
+        for name in names:
+            self._program_file(name).unlink(missing_ok=True)
+        if known:
+            self._call("reloadConfig")
+        for name in known:
             self._call("removeProcessGroup", name)
 
     def tail(self, name: str) -> str:
@@ -154,18 +157,20 @@ class Supervisor:
     def _program_file(self, name: str) -> Path:
         return self.layout.run / "conf.d" / f"{name}.conf"
 
-    def _stop(self, name: str) -> None:
-        seconds = process_stop_seconds(read_text(self._program_file(name)) or "")
-        with contextlib.suppress(MachineError):  # it may be down already
-            self._call("stopProcess", name, False)
-        wait(
-            lambda: self.states()[name].pid == 0,
-            seconds + START_SECONDS,
-            lambda: f"{name} does not stop; {self.tail(name)}",
-        )
+    def _stop(self, *names: str) -> None:
+        for name in names:
+            with contextlib.suppress(MachineError):  # it may be down already
+                self._call("stopProcess", name, False)
+        seconds = max((process_stop_seconds(self.configured().get(name, "")) for name in names), default=0)
 
-    def _reread(self) -> None:
-        self._call("reloadConfig")
+        def stopping() -> list[str]:
+            return [name for name, state in self.states().items() if name in names and state.pid]
+
+        wait(
+            lambda: not stopping(),
+            seconds + START_SECONDS,
+            lambda: "\n".join(f"{name} does not stop; {self.tail(name)}" for name in stopping()),
+        )
 
     def _call(self, method: str, *arguments: object) -> Any:
         transport = UnixTransport(programs.supervisor_socket(self.layout), timeout=10)

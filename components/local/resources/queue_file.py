@@ -84,7 +84,7 @@ def tables(path: Path) -> list[str]:
     """The names of the database's tables that hold rows."""
     if not path.is_file():
         return []
-    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         quoted = {name: '"' + name.replace('"', '""') + '"' for name in names}
         query = "SELECT EXISTS (SELECT 1 FROM {})"

@@ -114,8 +114,7 @@ def apply(props: Props) -> None:
             if configured[name] != wanted[name]:
                 supervisor.apply(name, configured[name])
             raise
-    for name in change.removed:
-        supervisor.remove(name)
+    supervisor.remove(*change.removed)
 
 
 def plan(configured: Mapping[str, str], wanted: Mapping[str, str], healthy: frozenset[str]) -> Change:
@@ -190,5 +189,4 @@ def wait_until_ready(supervisor: Supervisor, layout: Layout, name: str) -> None:
 
 def remove_all(layout: Layout) -> None:
     supervisor = Supervisor(layout)
-    for name in replicas_only(supervisor.configured()):
-        supervisor.remove(name)
+    supervisor.remove(*replicas_only(supervisor.configured()))
