@@ -1,0 +1,149 @@
+"""What the server adds to the engine's own time, and what it gets through against a bare route."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from speech_server.engines import make_engine
+from speech_server.engines.base import Utterance
+from tools.bench.figures import Row, ratio
+from tools.bench.wire import post
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "of-this-measurement-" + "0" * 32
+HEAD = (
+    "POST /generate HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+    f"Authorization: Bearer {KEY}\r\n"
+)  # fmt: skip
+# Two seconds of speech: an ordinary clip of dubbing.
+TEXT = "你好, and welcome to the show, 我们现在开始。"
+LATENCY_RUNS = 200
+REQUESTS = 3000
+CONNECTIONS = 16
+ROUNDS = 5
+
+
+def measure() -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="indextts2-bench-") as name:
+        directory = Path(name)
+        return [*latency(directory), *throughput(directory)]
+
+
+def latency(directory: Path) -> list[Row]:
+    """The same text by the engine in this process and through the server, in turn; each request is a new one."""
+    engine = make_engine("espeak")
+    engine.load()
+    utterance = Utterance(TEXT, None, None, None, None, None, None, False)
+    direct, served = [], []
+    with server(directory, "espeak") as path:
+        # A repeated request would be answered without the engine: the seed makes each a new one.
+        bodies = ({"text": TEXT, "seed": seed} for seed in itertools.count())
+
+        async def run() -> None:
+            for counted in [False] * 10 + [True] * LATENCY_RUNS:
+                began = time.perf_counter()
+                engine.speak(utterance, lambda: False)
+                middle = time.perf_counter()
+                await post(path, HEAD, itertools.islice(bodies, 1), 1)
+                if counted:
+                    direct.append(middle - began)
+                    served.append(time.perf_counter() - middle)
+
+        asyncio.run(run())
+    added = statistics.median(b - a for a, b in zip(direct, served, strict=True))
+    return [
+        Row("/generate, median added latency", f"{added * 1000:.1f} ms", "at most 10 ms"),
+        Row(
+            "  the engine alone, the whole request",
+            " and ".join(f"{statistics.median(t) * 1000:.1f} ms" for t in (direct, served)),
+        ),
+    ]
+
+
+def throughput(directory: Path) -> list[Row]:
+    """Requests per second with an engine that takes no time, against the bare route, in turn."""
+    seeds = itertools.count()
+
+    def rate(path: Path) -> float:
+        bodies = ({"text": "hello", "seed": next(seeds)} for _ in range(REQUESTS))
+        count, taken = asyncio.run(post(path, HEAD, bodies, CONNECTIONS))
+        return count / taken
+
+    with server(directory, "tools.bench.instant_engine:InstantEngine") as ours, bare(directory) as theirs:
+        rate(ours), rate(theirs)
+        pairs = [(rate(ours), rate(theirs)) for _ in range(ROUNDS)]
+    served, bare_rate = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    figure = f"{ratio(served, bare_rate):.2f}x a bare route"
+    return [
+        Row(
+            "/generate with an instant engine",
+            f"{figure} ({statistics.median(served):.0f} to {statistics.median(bare_rate):.0f} requests/s)",
+        )
+    ]
+
+
+@contextlib.contextmanager
+def server(directory: Path, engine: str) -> Generator[Path]:
+    """A server with this engine, ready; its socket."""
+    keys, path = directory / "keys.json", directory / f"{len(list(directory.iterdir()))}.sock"
+    keys.touch(mode=0o600)
+    keys.write_text(json.dumps({"bench": KEY}))
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SPEECH_")},
+        "SPEECH_LISTEN": f"unix:{path}",
+        "SPEECH_ENGINE": engine,
+        "SPEECH_API_KEYS_FILE": str(keys),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "inference")]),
+    }
+    with process([sys.executable, "-m", "speech_server", "serve"], environment):
+        until(lambda: b" 200 " in asyncio.run(answer(path, "GET /readyz HTTP/1.1\r\nHost: bench\r\n\r\n")))
+        yield path
+
+
+@contextlib.contextmanager
+def bare(directory: Path) -> Generator[Path]:
+    """The bare route's server, ready; its socket."""
+    path = directory / "bare.sock"
+    with process([sys.executable, str(Path(__file__).with_name("bare_app.py")), str(path)], dict(os.environ)):
+        until(lambda: b"HTTP/1.1" in asyncio.run(answer(path, "GET / HTTP/1.1\r\nHost: bench\r\n\r\n")))
+        yield path
+
+
+@contextlib.contextmanager
+def process(command: list[str], environment: dict[str, str]) -> Generator[None]:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            yield
+        finally:
+            running.terminate()
+
+
+async def answer(path: Path, request: str) -> bytes:
+    """The status line of an answer; b"" while nobody listens."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+    except OSError:
+        return b""
+    writer.write(request.encode())
+    line = await reader.readline()
+    writer.close()
+    return line
+
+
+def until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the server did not get ready")
+        time.sleep(0.05)
