@@ -1,0 +1,107 @@
+"""What a speech engine is: the contract between the server and every engine it can run.
+
+An engine lives in a process of its own (`engines/worker.py`), is asked for one utterance at a time, and never sees
+a request: what it is given is already checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # numpy is 0.1 s of import: the server process may need this module and no arrays
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a loaded engine is and can do. Whatever is False here is answered with a warning, never silently."""
+
+    name: str
+    version: str
+    sample_rate: int  # Hz of Speech.samples
+    languages: tuple[str, ...]  # BCP 47: "zh", "en"
+    voices: tuple[str, ...]  # built-in voices, the first is the default
+    clone: bool
+    emotion: bool
+    native_duration: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A voice sample that was checked and decoded: mono 16-bit WAV at a path named after its content."""
+
+    sha256: str
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Emotion:
+    """How the utterance is to sound.
+
+    `type` is "text_desc" (with `description`), "vector" (with `vector`, eight values 0-1 in the order happy, angry,
+    sad, afraid, disgusted, melancholic, surprised, calm) or "audio" (with `reference`). `intensity` is 0-1.
+    """
+
+    type: str
+    description: str | None
+    vector: tuple[float, ...] | None
+    reference: Reference | None
+    intensity: float
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One thing to say."""
+
+    text: str  # cleaned; tone-marked pinyin already in tone-numbered form ("yao4")
+    language: str | None  # BCP 47; None: the engine detects it
+    voice: str | None  # one of Capabilities.voices; None: the default, or the reference's voice
+    reference: Reference | None
+    emotion: Emotion | None
+    duration_factor: float | None  # of the natural length, > 1 is slower; only for engines with native_duration
+    seed: int | None
+    small_footprint: bool  # the one retry after an engine fault: smaller segments, fewer beams
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What was said: float32 mono samples of shape (n,) in -1..1, and warnings that start with a code and a colon
+    ("cloning_unsupported: espeak speaks with its own voice").
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    warnings: tuple[str, ...]
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: it is what was asked for
+    """Raised by `Engine.speak` when it stopped because `cancelled()` became true."""
+
+
+class UtteranceError(Exception):
+    """Raised by `Engine.speak` for what the caller can mend. `param` names the request field at fault, if one is."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+
+class Engine(Protocol):
+    """Implemented by every engine, listed in `engines/__init__.py`."""
+
+    def load(self) -> Capabilities:
+        """Make the engine warm: when this returns, the next call speaks at once. Called once."""
+        ...
+
+    def speak(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Speech:
+        """Say it. `cancelled()` is cheap and is to be asked often (at least every 200 ms of work).
+
+        Raises Cancelled, or UtteranceError for what the caller can mend; anything else is a fault of the engine,
+        which is then restarted.
+        """
+        ...

@@ -1,0 +1,137 @@
+"""Keeps one engine process alive and warm, and asks it to speak."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+from speech_server.engines.base import Capabilities, Speech, Utterance
+from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
+
+# Seconds before each restart while the engine keeps dying; the last one repeats.
+BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_STEADY_SECONDS = 60.0  # an engine that lived this long has not "kept dying"
+
+log = logging.getLogger("speech_server.engine")
+
+
+class EngineNotReadyError(Exception):
+    """No engine is warm, nor became so in the time that the caller would wait."""
+
+
+def restart_delay(deaths: int) -> float:
+    """Seconds to wait before the restart after the `deaths`-th death in a row (from 1)."""
+    return BACKOFF[min(deaths, len(BACKOFF)) - 1]
+
+
+class EngineHost:
+    """`start()` it once, `speak()` one call at a time, `stop()` it.
+
+    `capabilities` is None until the engine was warm once; `ready` says whether it is warm now; `problem` says why
+    the last process ended, for /readyz and the log.
+    """
+
+    def __init__(self, engine: str, load_seconds: float, on_restart: Callable[[], None] = lambda: None) -> None:
+        self.capabilities: Capabilities | None = None
+        self.problem: str | None = None
+        self._engine = engine
+        self._load_seconds = load_seconds
+        self._on_restart = on_restart
+        self._worker: WorkerProcess | None = None
+        self._warm = asyncio.Event()
+        self._deaths = 0
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._warm.is_set()
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._worker is None else self._worker.pid
+
+    def start(self) -> None:
+        self._keeper = asyncio.create_task(self._keep_alive())
+
+    async def stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    def kill(self) -> None:
+        """End the engine process now, for a server that is about to end without its event loop."""
+        if self._worker is not None:
+            self._worker.kill("the server ends")
+
+    async def wait_ready(self, seconds: float) -> None:
+        """Raises EngineNotReadyError if the engine is not warm within `seconds`."""
+        if self.ready:
+            return
+        try:
+            await asyncio.wait_for(self._warm.wait(), seconds)
+        except asyncio.TimeoutError:
+            raise EngineNotReadyError(self.problem or "the engine is loading") from None
+
+    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float) -> Speech:
+        """Say one utterance within `seconds`, after at most `ready_seconds` of waiting for a warm engine.
+
+        Raises EngineFaultError (the engine is being restarted), EngineNotReadyError, UtteranceError.
+        """
+        await self.wait_ready(ready_seconds)
+        worker = self._worker
+        assert worker is not None
+        try:
+            speech = await worker.speak(utterance, seconds)
+        except EngineFaultError:
+            # The keeper learns of the death a moment later; whoever retries must not meet the dead process again.
+            self._lose(worker)
+            raise
+        self._deaths = 0
+        return speech
+
+    def _lose(self, worker: WorkerProcess) -> None:
+        if self._worker is worker:
+            self._warm.clear()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            started = time.monotonic()
+            reason = await self._run_one()
+            self.problem = reason
+            if time.monotonic() - started > _STEADY_SECONDS:
+                self._deaths = 0
+            self._deaths += 1
+            delay = restart_delay(self._deaths)
+            fields = {"reason": reason, "deaths_in_a_row": self._deaths, "restart_in_seconds": delay}
+            log.error("engine_ended", extra={"fields": fields})
+            self._on_restart()
+            await asyncio.sleep(delay)
+
+    async def _run_one(self) -> str:
+        """Run one engine process from start to end; why it ended."""
+        started = time.monotonic()
+        try:
+            worker = await WorkerProcess.start(self._engine)
+        except OSError as error:
+            return f"the engine process cannot be started: {error.strerror}"
+        self._worker = worker
+        try:
+            with contextlib.suppress(EngineFaultError):
+                self.capabilities = await worker.loaded(self._load_seconds)
+                self._warm.set()
+                self.problem = None
+                fields = {
+                    "engine": f"{self.capabilities.name}/{self.capabilities.version}",
+                    "pid": worker.pid,
+                    "seconds": round(time.monotonic() - started, 3),
+                }
+                log.info("engine_ready", extra={"fields": fields})
+            return await worker.gone()
+        finally:
+            self._lose(worker)
+            worker.kill("the server ends")
+            await asyncio.shield(worker.gone())
