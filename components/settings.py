@@ -29,6 +29,7 @@ SECRET_KEYS = ("apiKeys",)
 
 # A key is a bearer token of its own; 32 characters of an alphabet of 64 are 192 bits.
 MIN_API_KEY_LENGTH = 32
+MAX_REPLICAS = 64
 
 
 class SettingsError(pulumi.RunError):
@@ -94,7 +95,7 @@ class LocalSettings(StackSettings):
     data_dir: str
     host: str
     port: int = Field(ge=1, le=65535)
-    replicas: int = Field(ge=1, le=64)
+    replicas: int = Field(ge=1, le=MAX_REPLICAS)
 
     @field_validator("data_dir")
     @classmethod

@@ -10,7 +10,7 @@ from components.local.checks import owner_of
 from components.local.image import ServerImage
 from components.local.machine.layout import Layout
 from components.local.resources.daemon import Daemon
-from components.local.resources.replicas import Replicas, socket_of
+from components.local.resources.replicas import Replicas
 from components.local.secrets import ApiKeys
 from components.settings import LocalSettings
 
@@ -40,7 +40,6 @@ class GpuFleet(contracts.GpuFleet):
             server_environment(settings, layout, args.image.digest, pulumi.get_stack()),
             pulumi.ResourceOptions(parent=self, depends_on=[daemon, args.keys.file]),
         )
-        self.upstreams = [str(socket_of(layout, f"server-{index}")) for index in range(settings.replicas)]
         self.label = pulumi.Output.from_input(str(layout.run / "supervisord.conf"))
         self.register_outputs({"label": self.label})
 

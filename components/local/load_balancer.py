@@ -23,7 +23,6 @@ class LoadBalancer(contracts.LoadBalancer):
             settings.data_dir,
             settings.host,
             settings.port,
-            args.fleet.upstreams,
             pulumi.ResourceOptions(parent=self, depends_on=[args.fleet.replicas]),
         )
         self.url = proxy.url

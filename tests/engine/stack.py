@@ -34,11 +34,12 @@ class LocalStack:
         self.data = self.directory / "data"
         self.port = free_port()
         self.project.mkdir()
-        # The components are copied, because they find the project by their own place; the sources they only read.
-        shutil.copytree(ROOT / "components", self.project / "components", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "requirements-local.txt", self.project)
-        for part in ("__main__.py", "Pulumi.yaml", "inference", ".venv"):
-            (self.project / part).symlink_to(ROOT / part)
+        # Copies, so that the project finds itself here and a change of the checkout is no change of the stack.
+        for part in ("components", "inference"):
+            shutil.copytree(ROOT / part, self.project / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("__main__.py", "Pulumi.yaml", "requirements-local.txt"):
+            shutil.copy(ROOT / part, self.project)
+        (self.project / ".venv").symlink_to(ROOT / ".venv")
         (self.directory / "state").mkdir()
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},

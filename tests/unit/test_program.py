@@ -16,7 +16,7 @@ LOCAL_TYPES = {
         "KeysFile": "dataDir clients generated intact",
         "Supervisor": "dataDir owner configuration running",
         "Replicas": "dataDir replicas environment python configuration ready",
-        "Proxy": "dataDir host port upstreams url configuration answers",
+        "Proxy": "dataDir host port url configuration answers",
     }.items()
 }
 KEY = "a-key-of-a-studio-that-is-long-enough-0123456789"
@@ -67,11 +67,10 @@ class TestLocalTarget:
         assert {urn.rpartition("::")[2] for urn in replicas.depends_on} == {"speech-supervisor", "speech-keys"}
         assert replicas.urn in recorder.of_type(":Proxy").depends_on
 
-    def test_one_upstream_a_replica(self, tmp_path):
-        recorder, _ = run(tmp_path, replicas="3")
-        assert recorder.of_type(":Replicas").inputs["replicas"] == 3
-        sockets = recorder.of_type(":Proxy").inputs["upstreams"]
-        assert [path.rpartition("/")[2] for path in sockets] == ["server-0.sock", "server-1.sock", "server-2.sock"]
+    def test_a_change_of_replicas_leaves_the_proxy_as_it_is(self, tmp_path):
+        two, four = run(tmp_path)[0], run(tmp_path, replicas="4")[0]
+        assert four.of_type(":Replicas").inputs["replicas"] == 4
+        assert four.of_type(":Proxy").inputs == two.of_type(":Proxy").inputs
 
     def test_a_preview_registers_the_same(self, tmp_path):
         made, _ = run(tmp_path)

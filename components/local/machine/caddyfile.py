@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
 from components.local.machine.layout import Layout
+from components.local.machine.programs import REPLICAS, socket_of
 
 # The largest body of the server's own limit (SPEECH_MAX_BODY_BYTES): Caddy keeps that much of a request so that it
 # can send it to another replica when the first one dies.
@@ -29,21 +29,17 @@ def admin_socket(layout: Layout) -> Path:
     return layout.sockets / "caddy-admin.sock"
 
 
-def caddyfile(layout: Layout, host: str, port: int, upstreams: Sequence[str]) -> str:
-    """The whole file. `upstreams` are the replicas' socket paths.
+def caddyfile(layout: Layout, host: str, port: int) -> str:
+    """The whole file.
+
+    It names the socket of every replica that there can be: one that is not there fails its health check and gets no
+    request. So a change of the replicas leaves Caddy alone; loading a new configuration closes the connections that
+    clients keep open, and a request that is just being sent on one is lost.
 
     A request goes to the replica with the fewest in flight. When that one dies, the request is sent to another, POST
     included: the server answers a repeated request from the first one's result, and a synthesis has no other effect.
     """
-    backends = " ".join(f'"unix/{path}"' for path in upstreams)
-    metrics = "\n".join(
-        f"""
-	handle /metrics/{index} {{
-		rewrite * /metrics
-		reverse_proxy "unix/{path}"
-	}}"""
-        for index, path in enumerate(upstreams)
-    )
+    backends = " ".join(f'"unix/{socket_of(layout, name)}"' for name in REPLICAS)
     return f"""# written by pulumi; `pulumi up --refresh` undoes changes by hand
 {{
 	admin "unix/{admin_socket(layout)}|0600"
@@ -82,7 +78,11 @@ http://:{port} {{
 	request_body {{
 		max_size {MAX_BODY}
 	}}
-{metrics}
+	@replica path_regexp replica ^/metrics/([0-9]{{1,2}})$
+	handle @replica {{
+		rewrite * /metrics
+		reverse_proxy "unix/{layout.sockets}/server-{{re.replica.1}}.sock"
+	}}
 	handle {{
 		reverse_proxy {backends} {{
 			lb_policy least_conn
@@ -106,6 +106,7 @@ http://:{port} {{
 		}}
 	}}
 	handle_errors {{
+		header -Server
 		header Content-Type application/json
 		header X-Request-Id {{http.request.header.X-Request-Id}}
 		@large expression {{http.error.status_code}} == 413

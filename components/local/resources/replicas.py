@@ -57,7 +57,7 @@ class ReplicasProvider(LocalProvider):
         supervisor = Supervisor(layout)
         found = replicas_only(supervisor.configured())
         names = sorted({*found, *replica_programs(layout, props)})
-        ready = sum(is_ready(socket_of(layout, name)) for name in names)
+        ready = sum(is_ready(programs.socket_of(layout, name)) for name in names)
         texts = "".join(found[name] for name in sorted(found))
         return ReadResult(id_, {**props, "configuration": fingerprint(texts), "ready": f"{ready} of {len(names)}"})
 
@@ -131,14 +131,13 @@ def plan(configured: Mapping[str, str], wanted: Mapping[str, str], healthy: froz
 def replica_programs(layout: Layout, inputs: Props) -> dict[str, str]:
     """Program name -> its configuration text, in the replicas' order."""
     texts = {}
-    for index in range(int(inputs["replicas"])):
-        name = f"server-{index}"
+    for name in programs.REPLICAS[: int(inputs["replicas"])]:
         program = programs.Program(
             name,
             (inputs["python"], "-m", "speech_server", "serve"),
             {
                 **inputs["environment"],
-                "SPEECH_LISTEN": f"unix:{socket_of(layout, name)}",
+                "SPEECH_LISTEN": f"unix:{programs.socket_of(layout, name)}",
                 "SPEECH_REPLICA": name,
                 "SPEECH_WORK_DIR": str(layout.run / "work" / name),
             },
@@ -150,18 +149,14 @@ def replica_programs(layout: Layout, inputs: Props) -> dict[str, str]:
 
 
 def replicas_only(configured: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in configured.items() if name.startswith("server-")}
+    return {name: text for name, text in configured.items() if name in programs.REPLICAS}
 
 
 def healthy(supervisor: Supervisor, layout: Layout, names: Mapping[str, str]) -> frozenset[str]:
     states = supervisor.states()
     return frozenset(
-        name for name in names if name in states and states[name].running and is_ready(socket_of(layout, name))
+        name for name in names if name in states and states[name].running and is_ready(programs.socket_of(layout, name))
     )
-
-
-def socket_of(layout: Layout, name: str) -> Path:
-    return layout.sockets / f"{name}.sock"
 
 
 def is_ready(socket: Path) -> bool:
@@ -175,7 +170,7 @@ def is_ready(socket: Path) -> bool:
 def wait_until_ready(supervisor: Supervisor, layout: Layout, name: str) -> None:
     """Return once the replica can speak. Raises `MachineError` when it ends for good or takes too long."""
     deadline = time.monotonic() + READY_SECONDS
-    while not is_ready(socket_of(layout, name)):
+    while not is_ready(programs.socket_of(layout, name)):
         state = supervisor.states().get(name)
         if state is None:
             raise MachineError(f"{name} is not known to the process supervisor; run `make up` again")
