@@ -1,0 +1,60 @@
+# Everything that a person does with this checkout. `make` alone lists it.
+STACK ?= local
+export PYTHON STACK
+# What finds Python and runs the tools in tools/ with it.
+RUN := tools/python -m
+BIN := .venv/bin
+# For programs that call `pulumi` themselves.
+WITH_PULUMI = PATH="$$PWD/$(BIN):$$(cat .local/pulumi-bin):$$PATH"
+.DEFAULT_GOAL := help
+.PHONY: help up down preview key setup setup-dev lint format test bench requirements clean
+
+help: ## list the targets
+	@echo 'make TARGET [STACK=local]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+up: ## set up, deploy the stack, and on this machine speak the example
+	@$(RUN) tools.up "$$STACK"
+
+down: ## stop the stack and remove what it made; settings and data stay
+	@$(RUN) tools.down "$$STACK"
+
+preview: ## what `make up` would change
+	@$(RUN) tools.preview "$$STACK"
+
+key: ## print the API key of a stack on this machine
+	@$(RUN) tools.key "$$STACK"
+
+setup: ## only the set-up: Python packages, Pulumi CLI, local state; then `. tools/activate`
+	@$(RUN) tools.setup "$$STACK"
+
+setup-dev: ## set-up with what lint, tests and measurements need
+	@$(RUN) tools.setup "$$STACK" --dev
+
+lint: setup-dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/ty check
+
+format: setup-dev ## put the source into the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint ## style, types, and every test
+	$(WITH_PULUMI) $(BIN)/pytest $(ARGS)
+
+bench: setup-dev ## measure set-up, preview, added latency and throughput
+	$(WITH_PULUMI) $(BIN)/python tools/bench/run.py $(ARGS)
+
+# dev contains local and is resolved first, so that one environment can satisfy both.
+COMPILE = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make requirements'
+requirements: setup-dev ## resolve and pin every requirements file anew (UPGRADE=--upgrade for newer versions)
+	$(COMPILE) $(UPGRADE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) --constraints requirements-dev.txt requirements-local.in -o requirements-local.txt
+	$(COMPILE) --constraints requirements-dev.txt inference/requirements.in -o inference/requirements.txt
+	$(COMPILE) --constraints requirements-dev.txt inference/requirements-espeak.in -o inference/requirements-espeak.txt
+	$(COMPILE) $(UPGRADE) tools/pulumi/go-toolchain.in -o tools/pulumi/go-toolchain.txt
+
+clean: ## remove what set-up made here (not while a stack is up; data stay)
+	@$(RUN) tools.clean
