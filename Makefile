@@ -52,6 +52,7 @@ COMPILE = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --
 requirements: setup-dev ## resolve and pin every requirements file anew (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) --constraints requirements-dev.txt requirements-local.in -o requirements-local.txt
+	$(COMPILE) --constraints requirements-dev.txt requirements-aws.in -o requirements-aws.txt
 	$(COMPILE) --constraints requirements-dev.txt inference/requirements.in -o inference/requirements.txt
 	$(COMPILE) --constraints requirements-dev.txt inference/requirements-espeak.in -o inference/requirements-espeak.txt
 	$(COMPILE) $(UPGRADE) tools/pulumi/go-toolchain.in -o tools/pulumi/go-toolchain.txt

@@ -18,6 +18,9 @@ from components.settings import StackSettings
 
 S = TypeVar("S", bound=StackSettings)
 
+SERVER_PORT = 8000
+"""The TCP port on which a node's server listens, where a load balancer reaches nodes by address."""
+
 
 class Network(pulumi.ComponentResource):
     """Where the nodes and the load balancer live and who may reach whom. A single machine has none."""
@@ -130,7 +133,7 @@ class Parts:
     """One target. `None` stands for a part that the target has no use for."""
 
     check: Callable[..., None]
-    """`check(settings, stack)` looks at the real machine or account; raises `SettingsError` with all problems."""
+    """`check(settings, stack)` looks at this machine; raises `SettingsError` with all problems."""
     providers: Callable[..., Sequence[pulumi.ProviderResource]]
     """`providers(settings)`: the explicit providers under which every part is made."""
     network: Callable[..., Network] | None
@@ -141,3 +144,6 @@ class Parts:
     fleet: Callable[..., GpuFleet]
     load_balancer: Callable[..., LoadBalancer]
     monitoring: Callable[..., Monitoring] | None
+    survey: Callable[..., StackSettings] | None = None
+    """`survey(settings, providers)` asks the account through those providers; returns the settings with what they leave
+    open filled in; raises `SettingsError` with all problems. None where there is no account to ask."""

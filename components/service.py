@@ -13,7 +13,8 @@ from components.settings import StackSettings
 class SpeechService(pulumi.ComponentResource):
     """Network -> ObjectStore -> JobQueue -> ApiKeys -> ServerImage -> GpuFleet -> LoadBalancer -> Monitoring.
 
-    Raises `SettingsError` before anything is registered when the machine or account cannot carry the settings.
+    Raises `SettingsError` when the machine or account cannot carry the settings, before anything is registered but the
+    providers through which the account is asked.
     """
 
     def __init__(self, name: str, settings: StackSettings, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -22,8 +23,12 @@ class SpeechService(pulumi.ComponentResource):
         if settings.checks:
             parts.check(settings, pulumi.get_stack())
 
-        providers = pulumi.ResourceOptions(providers=list(parts.providers(settings)))
-        super().__init__("indextts2:service:SpeechService", name, {}, pulumi.ResourceOptions.merge(opts, providers))
+        providers = list(parts.providers(settings))
+        if settings.checks and parts.survey:
+            settings = parts.survey(settings, providers)
+
+        under = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=providers))
+        super().__init__("indextts2:service:SpeechService", name, {}, under)
         child = pulumi.ResourceOptions(parent=self)
 
         network = parts.network(name, contracts.NetworkArgs(settings), child) if parts.network else None
@@ -45,6 +50,7 @@ class SpeechService(pulumi.ComponentResource):
             "apiKey": keys.generated,
             "image": image.reference,
             "fleet": fleet.label,
+            "region": settings.place,
             "dashboardUrl": monitoring.dashboard_url if monitoring else None,
         }
         self.outputs = {key: value for key, value in outputs.items() if value is not None}

