@@ -72,7 +72,7 @@ def private_directory(path: Path) -> None:
         # mkdir(parents=True) would give the parents that it makes the usual mode.
         for directory in [*reversed(path.parents), path]:
             if not directory.is_dir():
-                directory.mkdir(mode=0o700)
+                directory.mkdir(mode=0o700, exist_ok=True)  # another resource may make it at this moment
         found = path.lstat()
         if path.is_symlink() or found.st_uid != os.getuid():
             raise MachineError(f"{path} belongs to another user or is a link; remove it, or set indextts2:dataDir")

