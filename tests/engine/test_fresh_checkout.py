@@ -28,7 +28,9 @@ class Checkout:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(self.root)], check=True)
         self.port = free_port()
         settings = self.root / "Pulumi.local.yaml"
-        settings.write_text(f"{settings.read_text().rstrip()}\n  indextts2:port: {self.port}\n")
+        settings.write_text(
+            f'{settings.read_text().rstrip()}\n  indextts2:port: "{self.port}"\n'
+        )  # as the CLI writes it
         self.commit_settings()
 
     def commit_settings(self) -> None:

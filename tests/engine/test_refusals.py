@@ -24,10 +24,10 @@ class TestNothingIsChanged:
                 assert "indextts2:replicas: 0: should be greater than or equal to 1" in done.stdout
                 assert "Traceback" not in done.stdout
             fresh.pulumi("config", "rm", "indextts2:prot", "--stack", fresh.name)
-            fresh.configure(replicas="2", dataDir="/proc/nowhere/data")
+            fresh.configure(replicas="2", dataDir=str(fresh.project / "Pulumi.yaml" / "data"))
             done = fresh.pulumi("preview", "--stack", fresh.name, check=False)
             assert f"indextts2:port: {port}: is in use by" in done.stdout
-            assert "indextts2:dataDir: '/proc/nowhere/data'" in done.stdout
+            assert f"{fresh.project}/Pulumi.yaml is not a directory" in done.stdout
         fresh.configure(port=str(fresh.port), dataDir=str(fresh.data))
         assert not fresh.data.exists()
         exported = json.loads(fresh.pulumi("stack", "export", "--stack", fresh.name).stdout)
@@ -39,11 +39,10 @@ class TestNothingIsChanged:
         text = service.read_text()
         service.write_text(text.replace('"SPEECH_ENGINE": settings.engine.name', '"SPEECH_ENGINE": "festival"'))
         done = fresh.up(check=False)
-        assert "server-0 refuses its settings" in done
+        assert "server-0 fails again and again" in done
         assert "festival" in done
         assert not [one for one in fresh.processes() if "speech_server" in one.cmdline()]
         service.write_text(text)
-        fresh.pulumi("cancel", "--yes", fresh.name, check=False)
         fresh.up()
         with fresh.client() as client:
             assert client.post("/generate", json={"text": "better now"}).status_code == 200

@@ -36,9 +36,10 @@ class State:
 
     name: str
     running: bool
+    failing: bool
+    """It ended right after its start and is to be started again."""
     description: str
     pid: int
-    exit_status: int
 
 
 class Supervisor:
@@ -108,9 +109,9 @@ class Supervisor:
             info["name"]: State(
                 info["name"],
                 info["statename"] == "RUNNING",
+                info["statename"] in ("BACKOFF", "FATAL"),
                 f"{info['statename']} {info['description'] or info['spawnerr']}".strip(),
                 info["pid"],
-                info["exitstatus"],
             )
             for info in found
         }
