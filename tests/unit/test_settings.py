@@ -30,6 +30,17 @@ class TestDefaults:
             assert {"type", "description", "default"} <= schema.keys(), key
             assert schema["description"].endswith("."), key
 
+    @pytest.mark.parametrize("page", ["configuration.md", "configuration.zh-CN.md"])
+    def test_every_key_is_in_the_documentation(self, page):
+        text = (PROJECT_FILE.parent / "docs" / page).read_text()
+        for key, schema in yaml.safe_load(PROJECT_FILE.read_text())["config"].items():
+            names = (
+                [f"{key}.{part}" for part in schema["default"]]
+                if schema["default"] and schema["type"] == "object"
+                else [key]
+            )
+            assert all(f"| `{name}` |" in text for name in names), names
+
     def test_every_declared_key_is_read_by_some_target(self):
         declared = set(yaml.safe_load(PROJECT_FILE.read_text())["config"])
         read = {field.alias for model in TARGETS.values() for field in model.model_fields.values()}

@@ -50,8 +50,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """Configuration files and sockets; the working directory of every process of the stack, which tells them
-        from all others."""
+        """Configuration files and sockets; the working directory of every process of the stack."""
         return self.data / "run"
 
     @property

