@@ -29,6 +29,7 @@ SECRET_KEYS = ("apiKeys",)
 
 # A key is a bearer token of its own; 32 characters of an alphabet of 64 are 192 bits.
 MIN_API_KEY_LENGTH = 32
+MAX_API_KEY_LENGTH = 512  # the server's own limit
 MAX_REPLICAS = 64
 
 
@@ -62,6 +63,8 @@ def _strong_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if len(text) < MIN_API_KEY_LENGTH:
         raise ValueError(f"the key has {len(text)} characters; give at least {MIN_API_KEY_LENGTH} random ones")
+    if len(text) > MAX_API_KEY_LENGTH:
+        raise ValueError(f"the key has {len(text)} characters; give at most {MAX_API_KEY_LENGTH}")
     # It travels in an HTTP header.
     if not all("\x21" <= char <= "\x7e" for char in text):
         raise ValueError("the key has a space or a character that is not ASCII; use letters, digits, - and _")
@@ -86,6 +89,17 @@ class StackSettings(_Model):
     api_keys: dict[ClientName, ApiKey]
     storage: StorageSettings
     checks: bool
+
+    @field_validator("api_keys")
+    @classmethod
+    def _clients_have_keys_of_their_own(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        owners: dict[str, list[str]] = {}
+        for client, key in keys.items():
+            owners.setdefault(key.get_secret_value(), []).append(client)
+        shared = [" and ".join(clients) for clients in owners.values() if len(clients) > 1]
+        if shared:
+            raise ValueError(f"{'; '.join(shared)} have the same key; give each client one of its own")
+        return keys
 
 
 class LocalSettings(StackSettings):

@@ -114,6 +114,15 @@ class TestProblems:
         assert "indextts2:apiKeys.studio: the key has 7 characters; give at least 32" in found[0]
         assert not any("hunter2" in text or KEY in text for text in found)
 
+    def test_two_clients_with_one_key_are_refused_without_showing_it(self):
+        (found,) = problems(apiKeys=json.dumps({"studio": KEY, "school": KEY, "other": KEY + "2"}))
+        assert "indextts2:apiKeys: studio and school have the same key" in found
+        assert KEY not in found
+
+    def test_a_key_longer_than_the_server_takes_is_refused(self):
+        (found,) = problems(apiKeys=json.dumps({"studio": "k" * 513}))
+        assert "the key has 513 characters; give at most 512" in found
+
     def test_keys_in_the_open_are_refused(self):
         (found,) = problems(secret=False, apiKeys=json.dumps({"studio": KEY}))
         assert "unencrypted" in found
