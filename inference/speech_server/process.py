@@ -25,9 +25,10 @@ from speech_server.settings import Settings
 _PROBE_SECONDS = 3.0
 # A request that was on its way when the socket closed is in by then.
 _LAST_REQUESTS_SECONDS = 0.25
-# Longer than a load balancer keeps an idle connection (Caddy: 120 s): the side that sends requests must be the one
-# that closes, or a request meets a connection that is just closing.
-_KEEP_ALIVE_SECONDS = 180
+# Longer than a load balancer keeps an idle connection (Caddy here: 120 s; one in a cloud as long as the longest
+# synthesis, about 690 s): the side that sends requests must be the one that closes, or a request meets a connection
+# that is just closing.
+_KEEP_ALIVE_SECONDS = 720
 _PARENT_POLL_SECONDS = 0.5
 
 log = logging.getLogger("speech_server.process")
