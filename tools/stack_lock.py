@@ -15,6 +15,7 @@ from tools.checkout import Checkout
 from tools.checkpoint import project_name
 from tools.failure import SetupError
 from tools.leftover_plugins import end_leftover_plugins
+from tools.torn_attributes import remove_torn_attributes
 
 # A file that holds no lock after this long is what a killed process left: it is written in one go.
 SECONDS_TO_WRITE = 10.0
@@ -32,7 +33,7 @@ class Lock:
 
 
 def clear_stale(checkout: Checkout, stack: str) -> None:
-    """Removes the locks whose holders are gone, ends the plugins that a killed pulumi left, and says both.
+    """Removes the locks whose holders are gone and what else a killed pulumi left behind, and says so.
 
     Raises SetupError that names the holder when one lives, or cannot be judged from here.
     """
@@ -48,6 +49,11 @@ def clear_stale(checkout: Checkout, stack: str) -> None:
         print(f"==> cleared a stale lock of the stack {stack}: {holder}", flush=True)
     if ended := end_leftover_plugins(checkout.pulumi_home):
         print(f"==> ended {ended} plugin processes that a killed pulumi left behind", flush=True)
+    for torn in remove_torn_attributes(checkout.state):
+        print(
+            f"==> removed {torn.name}, which a killed pulumi left half-written; nothing of the state is in it",
+            flush=True,
+        )
 
 
 def read_locks(checkout: Checkout, stack: str) -> list[Lock]:

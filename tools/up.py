@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> None:
 
 def mend_and_update(stack: Stack) -> None:
     """Brings a stack on this machine to what its settings say, whatever an earlier run left behind."""
-    ensure_exists(stack)
     clear_stale(stack.checkout, stack.name)
+    ensure_exists(stack)
     try:
         _forget_pending_creates(stack)
         print(f"==> pulumi up ({stack.name})", flush=True)

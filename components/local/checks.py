@@ -20,7 +20,7 @@ def check(settings: LocalSettings, stack: str) -> None:
         path_problem(layout),
         data_dir_problem(layout, settings.data_dir),
         owner_problem(layout, stack),
-        port_problem(layout, settings),
+        port_problem(settings, stack),
     ]
     problems = [text for text in found if text]
     if problems:
@@ -57,11 +57,8 @@ def data_dir_problem(layout: Layout, shown: str) -> str | None:
 
 def owner_problem(layout: Layout, stack: str) -> str | None:
     """Two stacks in one directory would end each other's processes."""
-    try:
-        owner = json.loads(layout.owner.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if owner == owner_of(stack) or not Path(owner["project"]).is_dir():
+    owner = owner_in(layout)
+    if owner is None or owner == owner_of(stack) or not Path(owner["project"]).is_dir():
         return None
     return (
         f"indextts2:dataDir: {str(layout.data)!r}: belongs to the stack {owner['stack']!r} of {owner['project']}; "
@@ -69,18 +66,27 @@ def owner_problem(layout: Layout, stack: str) -> str | None:
     )
 
 
+def owner_in(layout: Layout) -> dict[str, str] | None:
+    """What a data directory says of its owner; None when it says nothing that can be read."""
+    try:
+        owner = json.loads(layout.owner.read_text(encoding="utf-8"))
+        return {"project": owner["project"], "stack": owner["stack"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def owner_of(stack: str) -> dict[str, str]:
     """What `Layout.owner` says for a stack of this checkout."""
     return {"project": str(PROJECT_ROOT), "stack": stack}
 
 
-def port_problem(layout: Layout, settings: LocalSettings) -> str | None:
-    """Why the load balancer cannot listen; a port that this stack's own load balancer holds is fine."""
+def port_problem(settings: LocalSettings, stack: str) -> str | None:
+    """Why the load balancer cannot listen. This stack's own may hold the port, in an earlier data directory too."""
     text = ports.problem(settings.host, settings.port)
     if text:
         return f"indextts2:host, indextts2:port: {settings.host}:{settings.port}: {text}"
     holder = ports.holder(settings.host, settings.port)
-    if holder is None or holder.directory == layout.run:
+    if holder is None or (holder.directory and owner_in(Layout(holder.directory.parent)) == owner_of(stack)):
         return None
     return (
         f"indextts2:port: {settings.port}: is in use by {holder}; stop it, or choose a free port: "

@@ -6,11 +6,12 @@ import re
 from typing import Annotated, Any, Literal, TypeVar
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, field_validator
 from pydantic.alias_generators import to_camel
 
 # A key is a bearer token of its own; 32 characters of an alphabet of 64 are 192 bits.
 MIN_API_KEY_LENGTH = 32
+MAX_API_KEY_LENGTH = 512  # the server's own limit
 
 
 class SettingsError(pulumi.RunError):
@@ -45,6 +46,8 @@ def _strong_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if len(text) < MIN_API_KEY_LENGTH:
         raise ValueError(f"the key has {len(text)} characters; give at least {MIN_API_KEY_LENGTH} random ones")
+    if len(text) > MAX_API_KEY_LENGTH:
+        raise ValueError(f"the key has {len(text)} characters; give at most {MAX_API_KEY_LENGTH}")
     # It travels in an HTTP header.
     if not all("\x21" <= char <= "\x7e" for char in text):
         raise ValueError("the key has a space or a character that is not ASCII; use letters, digits, - and _")
@@ -83,6 +86,17 @@ class StackSettings(Model):
     api_keys: dict[ClientName, ApiKey]
     storage: StorageSettings
     checks: bool
+
+    @field_validator("api_keys")
+    @classmethod
+    def _clients_have_keys_of_their_own(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        owners: dict[str, list[str]] = {}
+        for client, key in keys.items():
+            owners.setdefault(key.get_secret_value(), []).append(client)
+        shared = [" and ".join(clients) for clients in owners.values() if len(clients) > 1]
+        if shared:
+            raise ValueError(f"{'; '.join(shared)} have the same key; give each client one of its own")
+        return keys
 
     @property
     def place(self) -> str | None:

@@ -9,6 +9,7 @@ import itertools
 import json
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -282,7 +283,26 @@ class TestDrift:
             assert client.post("/generate", json={"text": "good morning"}).status_code == 200
 
 
+class TestMove:
+    def test_another_data_directory_is_another_service_and_the_objects_stay(self, stack: LocalStack):
+        (stack.data / "objects" / "voice.wav").write_bytes(b"somebody's voice")
+        before, stack.data = stack.data, stack.directory / "other"
+        stack.configure(dataDir=str(stack.data))
+        stack.up()
+        with stack.client() as client:
+            assert client.post("/generate", json={"text": "a new place"}).status_code == 200
+        assert [path.name for path in before.iterdir()] == ["objects"]
+        assert (before / "objects" / "voice.wav").exists()
+
+
 class TestDestroy:
+    def test_a_shell_in_the_directory_is_left_alone(self, stack: LocalStack):
+        with subprocess.Popen(["sleep", "600"], cwd=stack.data / "run") as shell:
+            stack.destroy()
+            assert shell.poll() is None
+            shell.kill()
+        stack.up()
+
     def test_no_process_is_left_the_port_is_free_and_the_objects_are_kept(self, stack: LocalStack):
         (stack.data / "objects" / "voice.wav").write_bytes(b"somebody's voice")
         with sqlite3.connect(stack.data / "queue.sqlite") as queue:

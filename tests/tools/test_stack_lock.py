@@ -50,6 +50,33 @@ def _lock(checkout: Checkout, pid: int, host: str = HOST) -> Path:
     return file
 
 
+class TestTornAttributes:
+    def test_a_half_written_one_is_removed_and_said_and_a_whole_one_stays(
+        self, checkout: Checkout, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = checkout.state / ".pulumi" / "stacks" / "speech"
+        folder.mkdir(parents=True)
+        for name, text in {"empty.json": "", "torn.json": '{"user.conte', "whole.json": "{}"}.items():
+            (folder / f"{name}.attrs").write_text(text)
+            (folder / name).write_text("{}")
+        clear_stale(checkout, "local")
+        assert sorted(file.name for file in folder.iterdir()) == [
+            "empty.json", "torn.json", "whole.json", "whole.json.attrs",
+        ]  # fmt: skip
+        out = capsys.readouterr().out
+        assert "removed empty.json.attrs" in out
+        assert "removed torn.json.attrs" in out
+
+    def test_nothing_is_touched_while_somebody_holds_the_stack(
+        self, checkout: Checkout, live_pulumi: subprocess.Popen[bytes]
+    ) -> None:
+        torn = _lock(checkout, live_pulumi.pid).with_name("torn.attrs")
+        torn.write_text("")
+        with pytest.raises(SetupError):
+            clear_stale(checkout, "local")
+        assert torn.exists()
+
+
 class TestClearStale:
     def test_no_lock(self, checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
         clear_stale(checkout, "local")

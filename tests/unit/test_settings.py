@@ -30,6 +30,17 @@ class TestDefaults:
             assert {"type", "description", "default"} <= schema.keys(), key
             assert schema["description"].endswith("."), key
 
+    @pytest.mark.parametrize("page", ["configuration.md", "configuration.zh-CN.md"])
+    def test_every_key_is_in_the_documentation(self, page):
+        text = (PROJECT_FILE.parent / "docs" / page).read_text()
+        for key, schema in yaml.safe_load(PROJECT_FILE.read_text())["config"].items():
+            names = (
+                [f"{key}.{part}" for part in schema["default"]]
+                if schema["default"] and schema["type"] == "object"
+                else [key]
+            )
+            assert all(f"| `{name}` |" in text for name in names), names
+
     def test_every_declared_key_is_read_by_some_target(self):
         declared = set(yaml.safe_load(PROJECT_FILE.read_text())["config"])
         read = {field.alias for model in TARGETS.values() for field in model.model_fields.values()}
@@ -102,6 +113,15 @@ class TestProblems:
         assert len(found) == 3
         assert "indextts2:apiKeys.studio: the key has 7 characters; give at least 32" in found[0]
         assert not any("hunter2" in text or KEY in text for text in found)
+
+    def test_two_clients_with_one_key_are_refused_without_showing_it(self):
+        (found,) = problems(apiKeys=json.dumps({"studio": KEY, "school": KEY, "other": KEY + "2"}))
+        assert "indextts2:apiKeys: studio and school have the same key" in found
+        assert KEY not in found
+
+    def test_a_key_longer_than_the_server_takes_is_refused(self):
+        (found,) = problems(apiKeys=json.dumps({"studio": "k" * 513}))
+        assert "the key has 513 characters; give at most 512" in found
 
     def test_keys_in_the_open_are_refused(self):
         (found,) = problems(secret=False, apiKeys=json.dumps({"studio": KEY}))

@@ -50,8 +50,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """Configuration files and sockets; the working directory of every process of the stack, which tells them
-        from all others."""
+        """Configuration files and sockets; the working directory of every process of the stack."""
         return self.data / "run"
 
     @property
@@ -72,7 +71,7 @@ def private_directory(path: Path) -> None:
         # mkdir(parents=True) would give the parents that it makes the usual mode.
         for directory in [*reversed(path.parents), path]:
             if not directory.is_dir():
-                directory.mkdir(mode=0o700)
+                directory.mkdir(mode=0o700, exist_ok=True)  # another resource may make it at this moment
         found = path.lstat()
         if path.is_symlink() or found.st_uid != os.getuid():
             raise MachineError(f"{path} belongs to another user or is a link; remove it, or set indextts2:dataDir")

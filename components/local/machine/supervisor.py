@@ -26,6 +26,9 @@ from components.local.machine.unix_http import UnixTransport
 
 POLL_SECONDS = 0.05
 START_SECONDS = 30
+# An environment variable that marks every process of a stack, to find what a killed supervisor left behind. A person's
+# shell that stands in the directory does not have it.
+MARK = "INDEXTTS2_RUN"
 # What the services need of the caller's environment. The rest - cloud credentials, Pulumi's passphrase - is not theirs.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 
@@ -36,9 +39,10 @@ class State:
 
     name: str
     running: bool
+    failing: bool
+    """It ended right after its start and is to be started again."""
     description: str
     pid: int
-    exit_status: int
 
 
 class Supervisor:
@@ -65,6 +69,7 @@ class Supervisor:
         end(self.leftovers())
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment[MARK] = str(layout.run)
         # It must not hold on to the caller's pipes: the CLI would wait for them to be closed.
         done = subprocess.run(
             command,
@@ -108,9 +113,9 @@ class Supervisor:
             info["name"]: State(
                 info["name"],
                 info["statename"] == "RUNNING",
+                info["statename"] in ("BACKOFF", "FATAL"),
                 f"{info['statename']} {info['description'] or info['spawnerr']}".strip(),
                 info["pid"],
-                info["exitstatus"],
             )
             for info in found
         }
@@ -142,11 +147,11 @@ class Supervisor:
         return "\n".join([f"the end of {path}:", *(f"    {line[:500]}" for line in lines)]) if lines else f"see {path}"
 
     def leftovers(self) -> list[psutil.Process]:
-        """Every process of the stack: its working directory is the run directory."""
+        """Every process of the stack."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.cwd() == str(self.layout.run) and process.pid != os.getpid():
+                if process.environ().get(MARK) == str(self.layout.run):
                     found.append(process)
         return found
 

@@ -65,8 +65,12 @@ def open_queue(path: Path) -> None:
         with contextlib.closing(sqlite3.connect(path)) as database:
             # Readers and the one writer do not wait for each other, and a killed writer leaves a whole file.
             database.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.Error as error:
-        raise MachineError(f"{path} cannot be used as the job queue ({error}); move it away") from None
+    except sqlite3.OperationalError as error:  # the disk, not the file: full, read-only, failing
+        raise MachineError(
+            f"{path} cannot be written ({error}); is the disk full? Mend that, then run it again"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        raise MachineError(f"{path} is not a job queue ({error}); move it to another place") from None
 
 
 def queue_state(path: Path) -> str:

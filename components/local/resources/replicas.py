@@ -24,8 +24,8 @@ from components.local.resources.provider import LocalProvider, Props, layout_of,
 READY_SECONDS = 300
 # Above the server's own SPEECH_DRAIN_SECONDS, so that it ends by itself.
 STOP_SECONDS = 130
-# sysexits.h EX_CONFIG: the server says so when its settings are wrong, and starting it again changes nothing.
-EX_CONFIG = 78
+# A replica whose process or engine ends again and again is not going to be ready: its own words are worth more now.
+FAILING_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -160,24 +160,32 @@ def healthy(supervisor: Supervisor, layout: Layout, names: Mapping[str, str]) ->
 
 
 def is_ready(socket: Path) -> bool:
+    return readiness(socket) is None
+
+
+def readiness(socket: Path) -> str | None:
+    """None when the replica can speak, else the error code of its /readyz, or what the connection failed with."""
     try:
-        status, _ = request(socket, "GET", "/readyz")
-    except (OSError, HTTPException):
-        return False
-    return status == 200
+        status, body = request(socket, "GET", "/readyz")
+        return None if status == 200 else str(json.loads(body)["error"]["code"])
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        return repr(error)
 
 
 def wait_until_ready(supervisor: Supervisor, layout: Layout, name: str) -> None:
-    """Return once the replica can speak. Raises `MachineError` when it ends for good or takes too long."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not is_ready(programs.socket_of(layout, name)):
+    """Return once the replica can speak. Raises `MachineError` when it keeps failing or takes too long."""
+    began = time.monotonic()
+    failing_since = None
+    while (reason := readiness(programs.socket_of(layout, name))) is not None:
         state = supervisor.states().get(name)
         if state is None:
             raise MachineError(f"{name} is not known to the process supervisor; run `make up` again")
-        if not state.running and state.exit_status == EX_CONFIG:
-            raise MachineError(f"{name} refuses its settings; {supervisor.tail(name)}")
-        if time.monotonic() > deadline:
-            reason = json.dumps(state.description)
+        now = time.monotonic()
+        if failing_since is None and (state.failing or reason == "engine_failed"):
+            failing_since = now
+        if failing_since is not None and now - failing_since > FAILING_SECONDS:
+            raise MachineError(f"{name} fails again and again ({state.description}, {reason}); {supervisor.tail(name)}")
+        if now - began > READY_SECONDS:
             raise MachineError(f"{name} is not ready after {READY_SECONDS} s ({reason}); {supervisor.tail(name)}")
         time.sleep(POLL_SECONDS)
 

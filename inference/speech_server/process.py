@@ -1,0 +1,124 @@
+"""The server process: its socket, its signals, and an end that drops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from speech_server.app import create_app
+from speech_server.guarded_http import GuardedHttp
+from speech_server.listener import Listener, listen
+from speech_server.service import Service, make_service
+from speech_server.settings import Settings
+
+# How long a load balancer that probes once a second may take to notice a drain.
+_PROBE_SECONDS = 3.0
+# A request that was on its way when the socket closed is in by then.
+_LAST_REQUESTS_SECONDS = 0.25
+# Longer than a load balancer keeps an idle connection (Caddy here: 120 s; one in a cloud as long as the longest
+# synthesis, about 690 s): the side that sends requests must be the one that closes, or a request meets a connection
+# that is just closing.
+_KEEP_ALIVE_SECONDS = 720
+_PARENT_POLL_SECONDS = 0.5
+
+log = logging.getLogger("speech_server.process")
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn, with the signals left to `run`, and an end that reads what is already on the wire."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_REQUESTS_SECONDS)
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to end. Raises ListenError, KeysError or OSError before anything is served."""
+    with contextlib.ExitStack() as stack:
+        if settings.work_dir is None:
+            work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="speech-server-")))
+        else:
+            work_dir = settings.work_dir
+            work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        uvloop.run(_serve(settings, work_dir))
+
+
+async def _serve(settings: Settings, work_dir: Path) -> None:
+    service = make_service(settings, work_dir)
+    listener = listen(settings.listen)
+    try:
+        server = HttpServer(_config(settings, service))
+        log.info("listening", extra={"fields": {"address": settings.listen, "pid": os.getpid()}})
+        ending = asyncio.create_task(_end_when_told(server, service, listener, settings.drain_seconds))
+        try:
+            await server.serve(sockets=[listener.socket])
+        finally:
+            ending.cancel()
+    finally:
+        listener.unlink()
+        listener.socket.close()
+    log.info("ended", extra={"fields": {"pid": os.getpid()}})
+
+
+def _config(settings: Settings, service: Service) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(service),
+        http=GuardedHttp,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+    )
+
+
+async def _end_when_told(server: HttpServer, service: Service, listener: Listener, drain_seconds: float) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.put_nowait, signal.Signals(number).name)
+    orphaned = asyncio.create_task(_parent_is_gone(os.getppid(), told))
+    reason = await told.get()
+    orphaned.cancel()
+    log.info("draining", extra={"fields": {"reason": reason, "seconds_at_most": drain_seconds}})
+    service.readiness.begin_drain()
+    drain = asyncio.create_task(_drain(server, service, listener))
+    again = await told.get()
+    drain.cancel()
+    log.warning("ended_at_once", extra={"fields": {"reason": again}})
+    service.host.kill()
+    listener.unlink()
+    os._exit(1)
+
+
+async def _drain(server: HttpServer, service: Service, listener: Listener) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(service.readiness.drain_seen.wait(), _PROBE_SECONDS)
+    listener.unlink()
+    server.should_exit = True
+
+
+async def _parent_is_gone(parent: int, told: asyncio.Queue[str]) -> None:
+    """A server whose supervisor was killed would hold its address against the next one."""
+    while os.getppid() == parent:
+        await asyncio.sleep(_PARENT_POLL_SECONDS)
+    told.put_nowait("the parent process ended")

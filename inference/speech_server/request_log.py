@@ -1,0 +1,114 @@
+"""The outermost layer: a request's id, its log line, its metrics, and the answer when something of ours breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from speech_server.errors import CLIENT_CLOSED, ApiError, error_response, retry_later
+from speech_server.logs import where
+from speech_server.metrics import Metrics
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})  # probes: many a minute, worth a line when they fail
+
+log = logging.getLogger("speech_server.request")
+
+
+class RequestLog:
+    """ASGI middleware. `scope["state"]` gains `request_id`; every answer carries it as X-Request-Id.
+
+    More than `max_requests` at once, probes not counted, are answered 503 here. While `draining()`, every answer closes
+    its connection.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_requests: int, draining: Callable[[], bool]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._max_requests = max_requests
+        self._draining = draining
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id(Headers(scope=scope).get("x-request-id"))
+        status = 0
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), (b"x-request-id", state["request_id"].encode())]
+                if self._draining():
+                    headers.append((b"connection", b"close"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        counted = scope["path"] not in _QUIET_ROUTES
+        self._in_flight += counted
+        self._metrics.in_flight.set(self._in_flight)
+        try:
+            if counted and self._in_flight > self._max_requests:
+                error = retry_later(503, "overloaded", f"{self._max_requests} requests are in progress here already", 1)
+                await error_response(error)(scope, receive, stamped)
+            else:
+                await self._app(scope, receive, stamped)
+        except asyncio.CancelledError:
+            if status:
+                raise
+            # The drain's time is up: whoever waits may ask another server.
+            error = retry_later(503, "draining", "this server ended before it could finish this request", 1)
+            await error_response(error)(scope, receive, stamped)
+        except Exception as error:
+            log.error("request_failed", extra={"fields": {"request_id": state["request_id"], **where(error)}})
+            if status:  # half an answer is out: closing the connection is the only honest end of it
+                raise
+            fault = ApiError(500, "internal_error", "the server failed; its log has this request's id")
+            await error_response(fault)(scope, receive, stamped)
+        finally:
+            self._in_flight -= counted
+            self._metrics.in_flight.set(self._in_flight)
+            self._record(scope, status or CLIENT_CLOSED, time.monotonic() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = _route_of(scope)
+        method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE", "HEAD") else "OTHER"
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.latency.labels(route).observe(seconds)
+        if route in _QUIET_ROUTES and status < 400:
+            return
+        state = scope["state"]
+        fields = {
+            "request_id": state["request_id"],
+            "method": method,
+            "route": route,
+            "status": status,
+            "seconds": round(seconds, 4),
+            "client": state.get("client"),
+            **({"path": scope["path"][:200]} if route == "unmatched" else {}),
+            **state.get("log_fields", {}),
+        }
+        log.info("request", extra={"fields": fields})
+
+
+def request_id(given: str | None) -> str:
+    """The client's own id if it is harmless, else a new one."""
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return "req-" + secrets.token_hex(12)
+
+
+def _route_of(scope: Scope) -> str:
+    """The route's template, so that a metric's labels stay few whatever paths are asked for."""
+    return getattr(scope.get("route"), "path", "unmatched")

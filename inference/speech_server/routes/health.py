@@ -1,0 +1,36 @@
+"""`/healthz`: the process is alive. `/readyz`: it may be sent requests. Both are open to all."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from speech_server import __version__
+from speech_server.routes.speaking import ERRORS, ServiceOf
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    status: str = "ok"
+    version: str
+    image: str
+    replica: str
+
+
+class Ready(BaseModel):
+    status: str = "ready"
+    engine: str
+
+
+@router.get("/healthz")
+async def healthz(service: ServiceOf) -> Health:
+    return Health(version=__version__, image=service.settings.image, replica=service.settings.replica)
+
+
+@router.get("/readyz", responses={503: ERRORS[503]})
+async def readyz(service: ServiceOf) -> Ready:
+    service.readiness.check()
+    capabilities = service.host.capabilities
+    assert capabilities is not None
+    return Ready(engine=f"{capabilities.name}/{capabilities.version}")

@@ -1,0 +1,90 @@
+"""The server's settings: environment variables that begin with SPEECH_, and no other source."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from speech_server.engines import engine_path
+
+PREFIX = "SPEECH_"
+
+
+class SettingsError(Exception):
+    """Every problem of the environment at once, a line each."""
+
+
+class Settings(BaseSettings):
+    """Read with `read_settings`. Seconds are wall-clock seconds, bytes are bytes on the wire."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    listen: str = Field("127.0.0.1:8000", description='"unix:/path/to.sock" or "HOST:PORT"')
+    engine: str = Field("espeak", description='an engine\'s name, or "package.module:Class" of an engine of your own')
+    api_keys_file: Path = Field(description="JSON object: client name -> key; re-read when it changes")
+    key_hint: str = Field("", max_length=500, description="added to 401 messages: where a key is to be had")
+    replica: str = Field("", max_length=100, description="this server's name in its log lines")
+    image: str = Field("", max_length=300, description="what /healthz calls the running image")
+    work_dir: Path | None = Field(None, description="private folder for voice samples; none: a temporary one")
+    max_body_bytes: int = Field(16 << 20, ge=1024, le=1 << 30, description="of a request; more are answered 413")
+    max_text_chars: int = Field(4096, ge=1, le=100_000, description="spoken at once")
+    max_requests: int = Field(256, ge=1, le=100_000, description="requests held at once; more are answered 503")
+    max_wait_seconds: float = Field(60.0, ge=0, le=3600, description="expected wait for the engine; longer: 429")
+    call_seconds: float = Field(120.0, gt=0, le=86_400, description="an engine call on 50 characters; more: longer")
+    load_seconds: float = Field(900.0, gt=0, le=86_400, description="the engine must be warm by then")
+    body_seconds: float = Field(30.0, gt=0, le=3600, description="a request's body must be complete by then")
+    drain_seconds: float = Field(60.0, ge=0, le=86_400, description="requests in flight may take this long at the end")
+
+    @field_validator("listen")
+    @classmethod
+    def _listen_is_an_address(cls, value: str) -> str:
+        if value.startswith("unix:"):
+            if not value.removeprefix("unix:").startswith("/"):
+                raise ValueError("the socket's path must be absolute: unix:/path/to.sock")
+            return value
+        host, colon, port = value.rpartition(":")
+        if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
+            raise ValueError('use "unix:/path/to.sock" or "HOST:PORT", like 127.0.0.1:8000')
+        return value
+
+    @field_validator("engine")
+    @classmethod
+    def _engine_is_known(cls, value: str) -> str:
+        engine_path(value)
+        return value
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`, which must be the process's own. Raises SettingsError with all problems."""
+    problems = _unknown_variables(environment)
+    settings = None
+    try:
+        settings = Settings()  # reads the environment itself
+    except ValidationError as error:
+        problems += [_describe(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors()]
+    if problems or settings is None:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    problems = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            problems.append(
+                f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "; unset it")
+            )
+    return problems
+
+
+def _describe(location: tuple[int | str, ...], message: str, found: object) -> str:
+    name = PREFIX + str(location[0]).upper()
+    if message == "Field required":
+        return f"{name}: not set; {Settings.model_fields[str(location[0])].description}"
+    return f"{name}={str(found)[:200]!r}: {message.removeprefix('Value error, ')}"

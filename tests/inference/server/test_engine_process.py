@@ -1,0 +1,242 @@
+"""The wire to the engine process, and the process itself without a server around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech_server.engines import ENGINES, engine_path, frames
+from speech_server.engines.base import Emotion, Reference, Utterance, UtteranceError
+from speech_server.engines.host import BACKOFF, EngineHost, EngineNotReadyError, restart_delay
+from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
+from tests.inference.server.running_server import ROOT, STRICT
+from tests.inference.server.strict_engine import VOICES
+
+
+def utterance(text: str, **fields: object) -> Utterance:
+    plain = Utterance(
+        text=text,
+        language=None,
+        voice=None,
+        reference=None,
+        emotion=None,
+        duration_factor=None,
+        seed=None,
+        small_footprint=False,
+    )
+    return Utterance(**{**vars(plain), **fields})  # ty: ignore[invalid-argument-type]
+
+
+def from_bytes(data: bytes) -> list[frames.Frame]:
+    """Everything that a reader makes of `data` and the end of the connection."""
+
+    async def read() -> list[frames.Frame]:
+        reader = asyncio.StreamReader()
+        reader.feed_data(data)
+        reader.feed_eof()
+        found = []
+        while (frame := await frames.read_frame(reader)) is not None:
+            found.append(frame)
+        return found
+
+    return asyncio.run(read())
+
+
+class TestFrames:
+    @given(st.text(), st.binary(max_size=100))
+    def test_both_readers_read_what_was_packed(self, text: str, payload: bytes) -> None:
+        packed = frames.pack({"op": "x", "text": text}, len(payload)) + payload
+        expected = ({"op": "x", "text": text}, payload)
+        assert from_bytes(packed * 2) == [expected, expected]
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(packed)
+            theirs.shutdown(socket.SHUT_WR)
+            assert frames.receive_frame(ours) == expected
+            assert frames.receive_frame(ours) is None
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\x00",
+            struct.pack("!II", 2, 0) + b"{",
+            struct.pack("!II", 2, 0) + b"{}",
+            struct.pack("!II", 2, 0) + b"[]",
+            struct.pack("!II", 2, 0) + b"\xff\xff",
+            struct.pack("!II", 0, 0),
+            struct.pack("!II", 2**32 - 1, 0),
+            struct.pack("!II", 2, 2**32 - 1) + b"{}",
+        ],
+    )
+    def test_nonsense_is_refused_by_both_without_waiting_for_its_size(self, data: bytes) -> None:
+        with pytest.raises(frames.FrameError):
+            from_bytes(data)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(data)
+            theirs.shutdown(socket.SHUT_WR)
+            with pytest.raises(frames.FrameError):
+                frames.receive_frame(ours)
+
+    def test_an_utterance_arrives_as_it_was(self) -> None:
+        reference = Reference(sha256="0" * 64, path="/work/0.wav", seconds=2.5)
+        emotions = [
+            None,
+            Emotion(type="vector", description=None, vector=(0.0,) * 8, reference=None, intensity=0.5),
+            Emotion(type="audio", description=None, vector=None, reference=reference, intensity=1.0),
+        ]
+        for emotion in emotions:
+            sent = utterance("你好\n\u2028", voice="low", reference=reference, emotion=emotion, seed=2**32 - 1)
+            packed = frames.pack({"op": "speak", "utterance": frames.utterance_to_wire(sent)})
+            header, _ = from_bytes(packed)[0]
+            assert frames.utterance_from_wire(header["utterance"]) == sent
+
+
+class TestNames:
+    def test_registered_engines_and_import_paths(self) -> None:
+        assert engine_path("espeak") == ENGINES["espeak"]
+        assert engine_path("my.engines:Mine") == "my.engines:Mine"
+
+    @pytest.mark.parametrize("name", ["", "nothing", "os", ":X", "a.b:", "a..b:C", "a b:C", "a:b.c", "../x:Y"])
+    def test_what_is_neither(self, name: str) -> None:
+        with pytest.raises(ValueError, match="use one of espeak"):
+            engine_path(name)
+
+
+@pytest.fixture
+def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STRICT_ENGINE_DIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'inference'}{os.pathsep}{ROOT}")
+    return tmp_path
+
+
+def with_worker(scenario: Callable[[WorkerProcess], Awaitable[None]]) -> None:
+    async def run() -> None:
+        worker = await WorkerProcess.start(STRICT)
+        try:
+            assert (await worker.loaded(30)).voices == VOICES
+            await scenario(worker)
+        finally:
+            worker.kill("the test ends")
+            await worker.gone()
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("control")
+class TestWorkerProcess:
+    def test_it_speaks_refuses_is_cancelled_and_dies(self, control: Path) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            speech = await worker.speak(utterance("twenty characters ok"), 10)
+            assert speech.samples.dtype == np.float32
+            assert speech.samples.shape == (22_050,)
+            assert speech.samples.flags.writeable
+
+            with pytest.raises(UtteranceError) as refused:
+                await worker.speak(utterance("refuse"), 10)
+            assert refused.value.code == "language_unsupported"
+
+            call = asyncio.create_task(worker.speak(utterance("gate never"), 10))
+            while not (control / "calls.jsonl").read_text().count("gate never"):
+                await asyncio.sleep(0)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert (await worker.speak(utterance("again"), 10)).samples.size
+
+            with pytest.raises(EngineFaultError, match=r"ended \(7\)"):
+                await worker.speak(utterance("crash"), 10)
+            with pytest.raises(EngineFaultError):
+                await worker.speak(utterance("too late"), 10)
+            assert "ended (7)" in await worker.gone()
+
+        with_worker(scenario)
+
+    def test_a_large_clip_comes_whole(self) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            speech = await worker.speak(utterance("x" * 10_000), 30)
+            assert speech.samples.size == 10_000 * 0.05 * 22_050
+
+        with_worker(scenario)
+
+    def test_it_ends_when_its_server_is_gone(self) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            process = psutil.Process(worker.pid)
+            call = asyncio.create_task(worker.speak(utterance("hang"), 30))
+            await asyncio.sleep(0)
+            worker._writer.close()  # as the system does when the server dies
+            with pytest.raises(EngineFaultError):
+                await call
+            await asyncio.to_thread(process.wait, 10)
+
+        with_worker(scenario)
+
+    @pytest.mark.parametrize("sent", [b"\x00\x00\x00\x02\x00\x00\x00\x00[]", b"\xff" * 8])
+    def test_one_that_sends_nonsense_is_killed(self, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                reader, writer = await asyncio.open_connection(sock=ours)
+                sender = threading.Thread(target=theirs.sendall, args=(sent,))
+                sender.start()
+                await worker._read(reader)
+                sender.join()
+                writer.close()
+            with pytest.raises(EngineFaultError, match="sent nonsense"):
+                await worker.speak(utterance("x"), 10)
+
+        with caplog.at_level(logging.CRITICAL):
+            with_worker(scenario)
+
+
+class TestHost:
+    def test_restarts_come_slower_while_the_engine_keeps_dying(self) -> None:
+        delays = [restart_delay(deaths) for deaths in range(1, 12)]
+        assert delays[0] == 0
+        assert delays == sorted(delays)
+        assert delays[-1] == BACKOFF[-1] <= 30
+
+    def test_one_that_is_not_ready_in_time_says_why(self, control: Path) -> None:
+        async def run() -> None:
+            (control / "fail_to_load").touch()
+            host = EngineHost(STRICT, load_seconds=30)
+            host.start()
+            try:
+                with pytest.raises(EngineNotReadyError, match="the engine is loading"):
+                    await host.wait_ready(0)
+                while host.problem is None:
+                    await asyncio.sleep(0.005)
+                with pytest.raises(EngineNotReadyError, match="failed to load: RuntimeError: no weights here"):
+                    await host.wait_ready(0)
+            finally:
+                await host.stop()
+
+        asyncio.run(run())
+
+    def test_one_that_takes_too_long_to_load_is_killed(self, control: Path) -> None:
+        del control
+
+        async def run() -> None:
+            host = EngineHost(STRICT, load_seconds=0.001)
+            host.start()
+            try:
+                while host.problem is None:
+                    await asyncio.sleep(0.005)
+                assert host.problem == "not loaded within 0.001 s"
+                assert host.capabilities is None
+            finally:
+                await host.stop()
+
+        asyncio.run(run())
