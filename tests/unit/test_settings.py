@@ -39,7 +39,7 @@ class TestDefaults:
                 if schema["default"] and schema["type"] == "object"
                 else [key]
             )
-            assert all(f"| `{name}` |" in text for name in names), names
+            assert all(f"`{name}`" in text for name in names), names
 
     def test_every_declared_key_is_read_by_some_target(self):
         declared = set(yaml.safe_load(PROJECT_FILE.read_text())["config"])

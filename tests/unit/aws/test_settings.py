@@ -142,7 +142,7 @@ class TestProblems:
             ("tags", {f"t{index}": "" for index in range(41)}, "are 41; give at most 40"),
             ("apiKeys", {}, "indextts2:apiKeys: is empty, and nobody could call the service"),
             ("apiKeys", {"studio": "short"}, "indextts2:apiKeys.studio: the key has 5 characters; give at least 32"),
-            ("apiKeys", {f"client{i}": "k" * 1000 for i in range(70)}, "are more than the 65536 bytes"),
+            ("apiKeys", {f"client{i}": f"{i:03}" + "k" * 500 for i in range(140)}, "are more than the 65536 bytes"),
             ("protect", "maybe", "indextts2:protect: 'maybe' is not of type boolean"),
             ("port", 9000, "indextts2:port: is not used by target 'aws'"),
         ],
