@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import runpy
 import threading
 from collections.abc import Iterator, Mapping
@@ -215,5 +216,7 @@ def run_program(
     finally:
         loop.close()
         asyncio.set_event_loop(None)
+        # The program may switch it off: its own process is short.
+        gc.enable()
     assert not recorder.refused, recorder.refused
     return recorder, outputs
