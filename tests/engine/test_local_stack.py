@@ -125,6 +125,18 @@ class TestUp:
         assert answer.json()["error"]["code"]
         assert answer.headers["x-request-id"]
 
+    def test_a_body_without_a_length_is_refused_and_takes_no_replica_out(self, stack: LocalStack):
+        def endless():
+            for _ in range(20):
+                yield b"x" * (1 << 20)
+
+        with httpx.Client(base_url=stack.outputs()["url"], timeout=60, trust_env=False) as stranger:
+            answer = stranger.post("/generate", content=endless())
+        assert answer.status_code == 411
+        assert answer.json()["error"]["code"] == "length_required"
+        with stack.client() as client:
+            assert client.post("/generate", json={"text": "still here"}).elapsed.total_seconds() < 2
+
     def test_the_access_log_has_no_key_and_no_text(self, stack: LocalStack):
         with stack.client() as client:
             client.post("/generate", json={"text": "a very private sentence"})

@@ -9,11 +9,16 @@ from pathlib import Path
 from components.local.machine.layout import Layout
 from components.local.machine.programs import REPLICAS, socket_of
 
-# The largest body of the server's own limit (SPEECH_MAX_BODY_BYTES): Caddy keeps that much of a request so that it
-# can send it to another replica when the first one dies.
+# The server's own limit (SPEECH_MAX_BODY_BYTES). A longer body is refused by the length that it announces, and one that
+# announces none is not taken: ended while it is being sent to a replica (request_body's max_size), it would count as
+# the replica's failure, take that out for a second, and be tried again for 30 s - for a client without any key, too.
 MAX_BODY = "16MiB"
+TOO_LONG = "^0*([2-9][0-9]{7}|1[7-9][0-9]{6}|[0-9]{9,})$"
+# Caddy keeps that much of a request, all that is let through, so that it can be sent to another replica.
+BUFFER = "17MB"
 
 TOO_LARGE = f"the request body is larger than {MAX_BODY}; send a smaller reference_audio"
+NO_LENGTH = "send the request with a Content-Length, not chunked"
 UNAVAILABLE = "no server can take the request now; try again"
 
 
@@ -75,9 +80,10 @@ http://:{port} {{
 	@unnamed not header X-Request-Id *
 	request_header @unnamed X-Request-Id {{http.request.uuid}}
 	header -Server
-	request_body {{
-		max_size {MAX_BODY}
-	}}
+	@unsized header Transfer-Encoding *
+	error @unsized 411
+	@oversized header_regexp Content-Length {TOO_LONG}
+	error @oversized 413
 	@replica path_regexp replica ^/metrics/([0-9]{{1,2}})$
 	handle @replica {{
 		rewrite * /metrics
@@ -92,7 +98,7 @@ http://:{port} {{
 				method POST
 				path /generate /v1/audio/speech
 			}}
-			request_buffers {MAX_BODY}
+			request_buffers {BUFFER}
 			health_uri /readyz
 			health_interval 1s
 			health_timeout 3s
@@ -109,6 +115,10 @@ http://:{port} {{
 		header -Server
 		header Content-Type application/json
 		header X-Request-Id {{http.request.header.X-Request-Id}}
+		@length expression {{http.error.status_code}} == 411
+		handle @length {{
+			respond `{_error(NO_LENGTH, "length_required")}` 411
+		}}
 		@large expression {{http.error.status_code}} == 413
 		handle @large {{
 			respond `{_error(TOO_LARGE, "request_too_large")}` 413
@@ -124,5 +134,5 @@ http://:{port} {{
 
 def _error(message: str, code: str) -> str:
     """The body of an error that the load balancer itself answers, in the shape of the server's own."""
-    kind = "invalid_request_error" if code == "request_too_large" else "server_error"
+    kind = "server_error" if code == "unavailable" else "invalid_request_error"
     return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})

@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import re
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from components.local.checks import (
     port_problem,
 )
 from components.local.machine import ports, programs
-from components.local.machine.caddyfile import caddyfile, site_url
+from components.local.machine.caddyfile import TOO_LONG, caddyfile, site_url
 from components.local.machine.errors import MachineError
 from components.local.machine.layout import MAX_SOCKET_PATH, Layout, private_directory, write_private
 from components.settings import MAX_REPLICAS, SettingsError, load
@@ -194,7 +195,24 @@ class TestCaddyfile:
     def test_a_post_is_sent_again_when_its_replica_dies(self, adapted):
         text = adapted("data")[2]
         assert '"retry_match":[{"method":["POST"],"path":["/generate","/v1/audio/speech"]}]' in text
-        assert '"request_buffers":16777216' in text
+        assert '"request_buffers":17000000' in text
+
+    @pytest.mark.parametrize(
+        ("length", "refused"),
+        [
+            ("0", False),
+            ("16777216", False),  # the server's own limit
+            ("16999999", False),  # fits the buffer; the server refuses it
+            ("17000000", True),
+            ("0017000000", True),
+            ("20000000", True),
+            ("99999999", True),
+            ("100000000", True),
+            ("18446744073709551616", True),
+        ],
+    )
+    def test_a_body_that_does_not_fit_the_buffer_is_refused_by_its_length(self, length, refused):
+        assert bool(re.search(TOO_LONG, length)) is refused
 
 
 class TestAddress:
