@@ -81,9 +81,13 @@ http://:{port} {{
 	request_header @unnamed X-Request-Id {{http.request.uuid}}
 	header -Server
 	@unsized header Transfer-Encoding *
-	error @unsized 411
+	handle @unsized {{
+		error 411
+	}}
 	@oversized header_regexp Content-Length {TOO_LONG}
-	error @oversized 413
+	handle @oversized {{
+		error 413
+	}}
 	@replica path_regexp replica ^/metrics/([0-9]{{1,2}})$
 	handle @replica {{
 		rewrite * /metrics
