@@ -34,6 +34,8 @@ MIB = 1 << 20
 
 pytestmark = pytest.mark.timeout(900)
 
+WORK_DIR = "/work"  # SPEECH_WORK_DIR of the image
+
 
 @pytest.fixture(scope="module")
 def image(container_engine: ContainerEngine, figures: list[str]) -> str:
@@ -70,10 +72,10 @@ class TestServing:
             "A sentence that is long enough to be a sample of a voice, and then some.", format="mp3"
         )
         assert sample.headers["content-type"] == "audio/mpeg"
-        before = server.inside("ls", "/work/references").split()
+        before = server.inside("ls", f"{WORK_DIR}/references").split()
         answer = server.generate("Hello.", reference_audio=base64.b64encode(sample.content).decode())
         assert answer.status_code == 200, answer.text
-        assert len(server.inside("ls", "/work/references").split()) == len(before) + 1
+        assert len(server.inside("ls", f"{WORK_DIR}/references").split()) == len(before) + 1
 
     def test_the_command_line_is_there(self, server: SpeechContainer) -> None:
         assert server.inside("indextts2", "--version").startswith("indextts2 ")

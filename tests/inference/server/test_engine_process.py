@@ -91,7 +91,7 @@ class TestFrames:
                 frames.receive_frame(ours)
 
     def test_an_utterance_arrives_as_it_was(self) -> None:
-        reference = Reference(sha256="0" * 64, path="/work/0.wav", seconds=2.5)
+        reference = Reference(sha256="0" * 64, path="/samples/0.wav", seconds=2.5)
         emotions = [
             None,
             Emotion(type="vector", description=None, vector=(0.0,) * 8, reference=None, intensity=0.5),
