@@ -29,8 +29,12 @@ ACCESS = NodeAccess(
     log_group_arn=f"arn:aws:logs:us-west-2:{ACCOUNT}:log-group:speech-nodes-0123456",
     repository_arn=f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/speech-0123456",
 )
+# parliament 1.6.4 asks pkg_resources, which setuptools no longer has, for the place of its own files and nothing else.
 LINTER = """
-import json, sys
+import importlib.util, json, pathlib, sys, types
+def resource_filename(package, name):
+    return str(pathlib.Path(importlib.util.find_spec(package).origin).with_name(name))
+sys.modules["pkg_resources"] = types.SimpleNamespace(resource_filename=resource_filename)
 from parliament import analyze_policy_string
 found = analyze_policy_string(sys.stdin.read(), include_community_auditors=True).findings
 print(json.dumps([[one.issue, str(one.detail), one.location.get("actions")] for one in found]))
