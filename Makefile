@@ -57,8 +57,10 @@ requirements: setup-dev ## resolve and pin every requirements file anew (UPGRADE
 	$(COMPILE) $(UPGRADE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) --constraints requirements-dev.txt requirements-local.in -o requirements-local.txt
 	$(COMPILE) --constraints requirements-dev.txt requirements-aws.in -o requirements-aws.txt
-	$(COMPILE) --constraints requirements-dev.txt inference/requirements.in -o inference/requirements.txt
-	$(COMPILE) --constraints requirements-dev.txt inference/requirements-espeak.in -o inference/requirements-espeak.txt
+	$(COMPILE) --constraints requirements-dev.txt requirements-alicloud.in -o requirements-alicloud.txt
+	set -e; for part in '' -espeak -aws -traces -gpu; do \
+		$(COMPILE) --constraints requirements-dev.txt inference/requirements$$part.in -o inference/requirements$$part.txt; \
+	done
 	$(COMPILE) $(UPGRADE) tools/pulumi/go-toolchain.in -o tools/pulumi/go-toolchain.txt
 
 clean: ## remove what set-up made here (not while a stack is up; data stay)
