@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 
 import pulumi
 from pulumi_aws import secretsmanager
@@ -12,6 +11,7 @@ from pulumi_aws import secretsmanager
 from components import contracts
 from components.contracts import ApiKeysArgs
 from components.settings import AwsSettings
+from components.settings.clients import keys_file
 
 # The longest that Secrets Manager keeps a deleted secret; its name is taken for so long. 0 deletes at once.
 RECOVERY_DAYS = 30
@@ -30,11 +30,11 @@ class ApiKeys(contracts.ApiKeys):
         settings = args.settings
         secret = secretsmanager.Secret(
             f"{name}-api-keys",
-            description="API keys of the speech service: client name to key",
+            description="The speech service's clients: their API keys and limits",
             recovery_window_in_days=RECOVERY_DAYS if settings.protect else 0,
             opts=pulumi.ResourceOptions(parent=self, protect=settings.protect),
         )
-        text = keys_file({client: key.get_secret_value() for client, key in settings.api_keys.items()})
+        text = json.dumps(keys_file(settings.api_keys, settings.clients))
         secretsmanager.SecretVersion(
             f"{name}-api-keys-value",
             secret_id=secret.id,
@@ -47,11 +47,6 @@ class ApiKeys(contracts.ApiKeys):
         self.arn = secret.arn
         self.generated = None
         self.register_outputs({"reference": self.reference})
-
-
-def keys_file(clients: Mapping[str, str]) -> str:
-    """What the server reads: a JSON object of client names and keys, the same whatever their order."""
-    return json.dumps(dict(sorted(clients.items())))
 
 
 def version(text: str) -> int:

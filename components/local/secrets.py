@@ -8,7 +8,8 @@ from components import contracts
 from components.contracts import ApiKeysArgs
 from components.local.machine.layout import Layout
 from components.local.resources.keys_file import KeysFile
-from components.settings import LocalSettings
+from components.settings import LOCAL_CLIENT, LocalSettings
+from components.settings.clients import ClientSettings, keys_file
 
 
 class ApiKeys(contracts.ApiKeys):
@@ -17,9 +18,13 @@ class ApiKeys(contracts.ApiKeys):
     def __init__(self, name: str, args: ApiKeysArgs[LocalSettings], opts: pulumi.ResourceOptions) -> None:
         super().__init__("indextts2:local:ApiKeys", name, {}, opts)
         settings = args.settings
-        clients = {client: key.get_secret_value() for client, key in settings.api_keys.items()}
+        own = settings.clients.get(LOCAL_CLIENT, ClientSettings())
         self.file = KeysFile(
-            f"{name}-keys", settings.data_dir, pulumi.Output.secret(clients), pulumi.ResourceOptions(parent=self)
+            f"{name}-keys",
+            settings.data_dir,
+            pulumi.Output.secret(keys_file(settings.api_keys, settings.clients)),
+            own.model_dump(by_alias=True, exclude_defaults=True),
+            pulumi.ResourceOptions(parent=self),
         )
         self.reference = pulumi.Output.from_input(str(Layout.at(settings.data_dir).keys))
         self.generated = pulumi.Output.secret(self.file.generated)

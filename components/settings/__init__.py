@@ -3,9 +3,10 @@
 from components.settings.aws import AwsSettings
 from components.settings.base import EngineSettings, SettingsError, StackSettings, StorageSettings
 from components.settings.load import NAMESPACE, PROJECT_FILE, TARGETS, load
-from components.settings.local import MAX_REPLICAS, LocalSettings
+from components.settings.local import LOCAL_CLIENT, MAX_REPLICAS, LocalSettings
 
 __all__ = [
+    "LOCAL_CLIENT",
     "MAX_REPLICAS",
     "NAMESPACE",
     "PROJECT_FILE",

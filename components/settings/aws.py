@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from components.settings import aws_instance_types, cidr
 from components.settings.aws_access import AccessSettings
 from components.settings.aws_regions import REGIONS
-from components.settings.base import ApiKey, ClientName, Given, Items, Model, StackSettings, StorageSettings
+from components.settings.base import Given, Items, StackSettings, StorageSettings
+from components.settings.clients import ClientSettings, Keys, keys_file
+from components.settings.model import Model
 from components.settings.schedule import ScheduleSettings
 
 # A secret's value: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
@@ -190,16 +192,24 @@ class AwsSettings(StackSettings):
 
     @field_validator("api_keys")
     @classmethod
-    def _somebody_may_call(cls, keys: dict[ClientName, ApiKey]) -> dict[ClientName, ApiKey]:
+    def _somebody_may_call(cls, keys: dict[str, Keys]) -> dict[str, Keys]:
         if not keys:
             raise ValueError(
                 "is empty, and nobody could call the service; set a client's key: pulumi config set --secret --path "
                 'indextts2:apiKeys.NAME "$(openssl rand -hex 24)"'
             )
-        # The check is of JSON's own length: what the server reads.
-        if len(json.dumps({name: key.get_secret_value() for name, key in keys.items()})) > MAX_SECRET_BYTES:
-            raise ValueError(f"are more than the {MAX_SECRET_BYTES} bytes that a secret can hold; use fewer clients")
         return keys
+
+    @field_validator("clients")
+    @classmethod
+    def _keys_fit_a_secret(cls, clients: dict[str, ClientSettings], info: ValidationInfo) -> dict[str, ClientSettings]:
+        # The check is of JSON's own length: what the server reads.
+        if len(json.dumps(keys_file(info.data.get("api_keys", {}), clients))) > MAX_SECRET_BYTES:
+            raise ValueError(
+                f"and indextts2:apiKeys are more than the {MAX_SECRET_BYTES} bytes that a secret can hold; "
+                "use fewer clients"
+            )
+        return clients
 
     @field_validator("zones")
     @classmethod

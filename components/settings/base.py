@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, ValidationInfo, field_validator
 
-# A key is a bearer token of its own; 32 characters of an alphabet of 64 are 192 bits.
-MIN_API_KEY_LENGTH = 32
-MAX_API_KEY_LENGTH = 512  # the server's own limit
+from components.settings.clients import ClientKeys, ClientName, ClientSettings, Keys, shared_keys
+from components.settings.model import Model
 
 
 class SettingsError(pulumi.RunError):
@@ -20,14 +17,6 @@ class SettingsError(pulumi.RunError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(["the stack's settings cannot be used:", *(f"  - {text}" for text in problems)]))
         self.problems = problems
-
-
-class Model(BaseModel):
-    """A group of settings. Python names here, camelCase in the stack's file; nothing unknown, nothing converted."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, hide_input_in_errors=True
-    )
 
 
 class EngineSettings(Model):
@@ -42,24 +31,6 @@ class StorageSettings(Model):
     force_destroy: bool
 
 
-def _strong_key(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value()
-    if len(text) < MIN_API_KEY_LENGTH:
-        raise ValueError(f"the key has {len(text)} characters; give at least {MIN_API_KEY_LENGTH} random ones")
-    if len(text) > MAX_API_KEY_LENGTH:
-        raise ValueError(f"the key has {len(text)} characters; give at most {MAX_API_KEY_LENGTH}")
-    # It travels in an HTTP header.
-    if not all("\x21" <= char <= "\x7e" for char in text):
-        raise ValueError("the key has a space or a character that is not ASCII; use letters, digits, - and _")
-    return key
-
-
-def _client_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise ValueError("use 1 to 64 letters, digits, dots, underscores or hyphens, a letter or digit first")
-    return name
-
-
 def _list_as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -67,9 +38,6 @@ def _list_as_tuple(value: Any) -> Any:
 def _empty_as_none(value: Any) -> Any:
     return None if value == "" else value
 
-
-ClientName = Annotated[str, AfterValidator(_client_name)]
-ApiKey = Annotated[SecretStr, AfterValidator(_strong_key)]
 
 T = TypeVar("T")
 # The CLI gives lists, and a frozen model should hold nothing that can be changed.
@@ -83,20 +51,33 @@ class StackSettings(Model):
 
     target: str
     engine: EngineSettings
-    api_keys: dict[ClientName, ApiKey]
+    api_keys: dict[ClientName, ClientKeys]
+    clients: dict[ClientName, ClientSettings]
     storage: StorageSettings
     checks: bool
 
     @field_validator("api_keys")
     @classmethod
-    def _clients_have_keys_of_their_own(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        owners: dict[str, list[str]] = {}
-        for client, key in keys.items():
-            owners.setdefault(key.get_secret_value(), []).append(client)
-        shared = [" and ".join(clients) for clients in owners.values() if len(clients) > 1]
+    def _clients_have_keys_of_their_own(cls, keys: dict[str, Keys]) -> dict[str, Keys]:
+        shared = shared_keys(keys)
         if shared:
             raise ValueError(f"{'; '.join(shared)} have the same key; give each client one of its own")
         return keys
+
+    @field_validator("clients")
+    @classmethod
+    def _clients_have_keys(cls, clients: dict[str, ClientSettings], info: ValidationInfo) -> dict[str, ClientSettings]:
+        if "api_keys" not in info.data:
+            return clients  # what is wrong there is told there
+        keyless = sorted(clients.keys() - info.data["api_keys"].keys() - set(cls.own_clients))
+        if keyless:
+            raise ValueError(
+                f"{', '.join(keyless)} has no key; set one in indextts2:apiKeys, or remove the client here"
+            )
+        return clients
+
+    own_clients: ClassVar[tuple[str, ...]] = ()
+    """Clients whose keys the target makes itself."""
 
     @property
     def place(self) -> str | None:

@@ -141,7 +141,7 @@ def _of_target(
 
 def _explain(detail: Any, values: Mapping[str, Any]) -> str:
     """One pydantic error as `key: value - what would be right`, without the value of a secret."""
-    path = [part for part in detail["loc"] if part != "[key]"]
+    path = _as_given([part for part in detail["loc"] if part != "[key]"], values)
     key = NAMESPACE + ":" + ".".join(str(part) for part in path)
     text = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
     text = text.replace("a valid tuple", "a list").replace("a valid dictionary", "an object")
@@ -158,3 +158,13 @@ def _explain(detail: Any, values: Mapping[str, Any]) -> str:
         elif isinstance(found, list) and isinstance(part, int):
             found = found[part]
     return f"{key}: {found!r}: {text}"
+
+
+def _as_given(path: list[Any], values: Mapping[str, Any]) -> list[Any]:
+    """The path without an index into what the stack gives as a single value and the model takes as a list of one."""
+    found: Any = values
+    for position, part in enumerate(path):
+        if isinstance(part, int) and not isinstance(found, list):
+            return path[:position]
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return path

@@ -10,10 +10,14 @@ from pydantic import Field, field_validator
 from components.settings.base import StackSettings
 
 MAX_REPLICAS = 64
+# The client for whom a key is made when the stack names none of that name.
+LOCAL_CLIENT = "local"
 
 
 class LocalSettings(StackSettings):
     """A service of processes on this machine."""
+
+    own_clients = (LOCAL_CLIENT,)
 
     target: Literal["local"]
     data_dir: str

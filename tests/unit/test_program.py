@@ -13,7 +13,7 @@ LOCAL_TYPES = {
     for name, properties in {
         "Directory": "dataDir forceDestroy present",
         "QueueFile": "dataDir forceDestroy state",
-        "KeysFile": "dataDir clients generated intact",
+        "KeysFile": "dataDir clients ownLimits generated intact",
         "Supervisor": "dataDir owner configuration running",
         "Replicas": "dataDir replicas environment python configuration ready",
         "Proxy": "dataDir host port url configuration answers",

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from components.local.machine.layout import private_directory, read_text, write_private
 from components.local.resources.provider import LocalProvider, Props, layout_of, told_plainly
-
-# The client for whom a key is made when the stack names none of that name.
-LOCAL_CLIENT = "local"
+from components.settings import LOCAL_CLIENT
 
 
 class KeysFileProvider(LocalProvider):
     def expected(self, inputs: Props) -> Props:
-        return {"clients": inputs["clients"], "intact": True}
+        return {"clients": inputs["clients"], "ownLimits": inputs.get("ownLimits"), "intact": True}
 
     @told_plainly
     def create(self, props: Props) -> CreateResult:
@@ -27,7 +27,8 @@ class KeysFileProvider(LocalProvider):
     def read(self, id_: str, props: Props) -> ReadResult:
         path = layout_of(props).keys
         intact = (
-            read_text(path) == keys_text(props["clients"], props["generated"]) and path.stat().st_mode & 0o777 == 0o600
+            read_text(path) == keys_text(props["clients"], props["generated"], props.get("ownLimits"))
+            and path.stat().st_mode & 0o777 == 0o600
         )
         return ReadResult(id_, {**props, "intact": intact})
 
@@ -43,16 +44,28 @@ class KeysFileProvider(LocalProvider):
 
 
 class KeysFile(Resource, module="local", name="KeysFile"):
-    """A file of mode 0600, client name -> key. The servers read it again whenever it changes."""
+    """A file of mode 0600, each client's keys and limits. The servers read it again whenever it changes."""
 
     generated: pulumi.Output[str]
     """The key of the client `local`."""
 
     def __init__(
-        self, name: str, data_dir: str, clients: pulumi.Input[dict[str, str]], opts: pulumi.ResourceOptions
+        self,
+        name: str,
+        data_dir: str,
+        clients: pulumi.Input[dict[str, Any]],
+        own_limits: Mapping[str, Any],
+        opts: pulumi.ResourceOptions,
     ) -> None:
+        """`clients` is the file's content but for the client `local` when it is given no key; `own_limits` are its."""
         secret = pulumi.ResourceOptions(additional_secret_outputs=["generated", "clients"])
-        props = {"dataDir": data_dir, "clients": clients, "generated": None, "intact": None}
+        props = {
+            "dataDir": data_dir,
+            "clients": clients,
+            "ownLimits": dict(own_limits),
+            "generated": None,
+            "intact": None,
+        }
         super().__init__(KeysFileProvider(), name, props, pulumi.ResourceOptions.merge(opts, secret))
 
 
@@ -61,10 +74,17 @@ def write_keys(props: Props, made: str | None) -> Props:
     layout = layout_of(props)
     private_directory(layout.data)
     clients = props["clients"]
-    key = clients.get(LOCAL_CLIENT) or made or f"sk-local-{secrets.token_urlsafe(32)}"
-    write_private(layout.keys, keys_text(clients, key))
+    key = given_key(clients) or made or f"sk-local-{secrets.token_urlsafe(32)}"
+    write_private(layout.keys, keys_text(clients, key, props.get("ownLimits")))
     return {**props, "generated": key, "intact": True}
 
 
-def keys_text(clients: dict[str, str], local_key: str) -> str:
-    return json.dumps({LOCAL_CLIENT: local_key, **clients}, indent=2, sort_keys=True) + "\n"
+def given_key(clients: Mapping[str, Any]) -> str | None:
+    """The key that the stack gives the local client."""
+    given = clients.get(LOCAL_CLIENT)
+    return given["keys"][0] if isinstance(given, Mapping) else given
+
+
+def keys_text(clients: Mapping[str, Any], local_key: str, own_limits: Mapping[str, Any] | None) -> str:
+    local = {"keys": [local_key], **own_limits} if own_limits else local_key
+    return json.dumps({LOCAL_CLIENT: local, **clients}, indent=2, sort_keys=True) + "\n"

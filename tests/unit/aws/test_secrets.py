@@ -5,7 +5,7 @@ import json
 import pulumi
 import pytest
 
-from components.aws.secrets import ApiKeys, keys_file, version
+from components.aws.secrets import ApiKeys, version
 from components.contracts import ApiKeysArgs
 from tests.unit.aws.one_part import KEY, aws_settings, register
 
@@ -20,11 +20,15 @@ def keys(**values):
     return register(make)
 
 
+def stored_version(**values):
+    return keys(**values)[0].of_type(":SecretVersion").values["secretStringWoVersion"]
+
+
 class TestPlaintext:
     def test_only_the_write_only_value_holds_it_and_as_a_secret(self):
         recorder, outputs = keys()
         value = recorder.of_type(":SecretVersion")
-        assert value.values["secretStringWo"] == keys_file({"studio": KEY})
+        assert json.loads(value.values["secretStringWo"]) == {"studio": KEY}
         assert {"secretStringWo", "secretStringWoVersion"} <= value.secret_inputs
         assert not {"secretString", "secretBinary"} & value.values.keys()
         for one in recorder.registered.values():
@@ -37,12 +41,20 @@ class TestPlaintext:
 
 
 class TestVersion:
-    def test_it_moves_with_a_key_a_name_and_a_client(self):
-        texts = [{"a": KEY}, {"a": KEY[:-1] + "x"}, {"b": KEY}, {"a": KEY, "b": KEY}]
-        assert len({version(keys_file(one)) for one in texts}) == len(texts)
+    def test_it_moves_with_a_key_a_name_a_client_and_a_limit(self):
+        given = [
+            {"apiKeys": {"a": KEY}},
+            {"apiKeys": {"a": KEY[:-1] + "x"}},
+            {"apiKeys": {"b": KEY}},
+            {"apiKeys": {"a": KEY, "b": KEY[:-1] + "x"}},
+            {"apiKeys": {"a": [KEY, KEY[:-1] + "x"]}},
+            {"apiKeys": {"a": KEY}, "clients": {"a": {"concurrency": 2}}},
+        ]
+        assert len({stored_version(**one) for one in given}) == len(given)
 
     def test_it_stays_when_only_the_order_changes(self):
-        assert keys_file({"a": "1", "b": "2"}) == keys_file({"b": "2", "a": "1"})
+        other = KEY[:-1] + "x"
+        assert stored_version(apiKeys={"a": KEY, "b": other}) == stored_version(apiKeys={"b": other, "a": KEY})
 
     def test_it_is_a_number_that_a_double_holds(self):
         for index in range(50):

@@ -117,6 +117,17 @@ class TestKeysFile:
         updated = KeysFileProvider().update(created.id, created.outs, {**inputs, "clients": {}})
         assert updated.outs["generated"] != "l" * 40
 
+    def test_the_local_client_has_the_limits_that_the_stack_gives_it(self, inputs, tmp_path):
+        provider = KeysFileProvider()
+        inputs["clients"] = {}
+        created = provider.create(inputs)
+        key = created.outs["generated"]
+        limited = {**inputs, "ownLimits": {"concurrency": 2}}
+        assert provider.diff(created.id, created.outs, limited).changes
+        updated = provider.update(created.id, created.outs, limited)
+        assert json.loads((tmp_path / "data" / "keys.json").read_text()) == {"local": {"keys": [key], "concurrency": 2}}
+        assert not provider.diff(created.id, updated.outs, limited).changes
+
     def test_an_edited_file_is_noticed_and_put_right(self, inputs, tmp_path):
         provider = KeysFileProvider()
         inputs["clients"] = {}
