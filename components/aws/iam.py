@@ -11,9 +11,9 @@ from components.aws.user_data import NAMESPACE
 Policy = dict[str, Any]
 
 # What the server does with each folder of the bucket.
-READ_FOLDERS = ("voices", "uploads", "results", "weights", "clips")
-WRITE_FOLDERS = ("voices", "uploads", "results", "weights", "clips", "logs")
-DELETE_FOLDERS = ("voices", "uploads")
+READ_FOLDERS = ("voices", "uploads", "results", "jobs", "clips", "audit", "usage", "weights")
+WRITE_FOLDERS = (*READ_FOLDERS, "logs")
+DELETE_FOLDERS = ("voices", "uploads", "jobs")
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
 SESSION_MANAGER_CALLS = [
     "ssm:UpdateInstanceInformation",
@@ -45,12 +45,13 @@ def node_policy(access: NodeAccess) -> Policy:
         _allow("ReadKeys", ["secretsmanager:GetSecretValue"], [access.keys_arn]),
         _allow("ReadObjects", ["s3:GetObject"], _objects(access, READ_FOLDERS)),
         _allow("WriteObjects", ["s3:PutObject", "s3:AbortMultipartUpload"], _objects(access, WRITE_FOLDERS)),
-        _allow("DeleteVoices", ["s3:DeleteObject"], _objects(access, DELETE_FOLDERS)),
+        _allow("DeleteObjects", ["s3:DeleteObject"], _objects(access, DELETE_FOLDERS)),
         _allow(
             "ListObjects",
             ["s3:ListBucket"],
             [access.bucket_arn],
-            {"StringLike": {"s3:prefix": [f"{folder}/*" for folder in READ_FOLDERS]}},
+            # A GET of an object that is not there has no prefix, and without this right says 403 and not 404.
+            {"StringLikeIfExists": {"s3:prefix": [f"{folder}/*" for folder in READ_FOLDERS]}},
         ),
         _allow(
             "WorkOnJobs",
@@ -63,7 +64,12 @@ def node_policy(access: NodeAccess) -> Policy:
             ],
             [access.queue_arn],
         ),
-        _allow("CountDeadJobs", ["sqs:GetQueueAttributes"], [access.dead_letter_arn]),
+        # An administrator of the service lists dead jobs and puts them back into the queue.
+        _allow(
+            "ReviveDeadJobs",
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
+            [access.dead_letter_arn],
+        ),
         _allow("TellOfResults", ["sns:Publish"], [access.topic_arn]),
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{access.log_group_arn}:*"]),
         # The log driver and the agent look before they create.

@@ -8,6 +8,7 @@ from components import contracts
 from components.contracts import GpuFleetArgs
 from components.local.checks import owner_of
 from components.local.image import ServerImage
+from components.local.machine.caddyfile import site_url
 from components.local.machine.layout import Layout
 from components.local.resources.daemon import Daemon
 from components.local.resources.replicas import Replicas
@@ -26,6 +27,7 @@ class GpuFleet(contracts.GpuFleet):
         assert isinstance(args.keys, ApiKeys)
         assert isinstance(args.image, ServerImage)
         layout = Layout.at(settings.data_dir)
+        digest = args.image.digest
 
         daemon = Daemon(
             f"{name}-supervisor",
@@ -37,18 +39,25 @@ class GpuFleet(contracts.GpuFleet):
             f"{name}-replicas",
             settings.data_dir,
             settings.replicas,
-            server_environment(settings, layout, args.image.digest, pulumi.get_stack()),
+            pulumi.Output.all(args.store.url, args.queue.url).apply(
+                lambda urls: server_environment(settings, layout, digest, pulumi.get_stack(), *urls)
+            ),
             pulumi.ResourceOptions(parent=self, depends_on=[daemon, args.keys.file]),
         )
         self.label = pulumi.Output.from_input(str(layout.run / "supervisord.conf"))
         self.register_outputs({"label": self.label})
 
 
-def server_environment(settings: LocalSettings, layout: Layout, image: str, stack: str) -> dict[str, str]:
+def server_environment(
+    settings: LocalSettings, layout: Layout, image: str, stack: str, store: str, queue: str
+) -> dict[str, str]:
     """What every replica is told; no secret, for it stands in files and process tables."""
     return {
         "SPEECH_ENGINE": settings.engine.name,
         "SPEECH_API_KEYS_FILE": str(layout.keys),
         "SPEECH_KEY_HINT": f"on this machine: pulumi stack output apiKey --show-secrets --stack {stack}",
         "SPEECH_IMAGE": f"sha256:{image}",
+        "SPEECH_STORE": store,
+        "SPEECH_QUEUE": queue,
+        "SPEECH_PUBLIC_URL": site_url(settings.host, settings.port),
     }

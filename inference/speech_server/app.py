@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from speech_server import __version__, errors
 from speech_server.auth import Authenticate
 from speech_server.limits import LimitBodies
 from speech_server.request_log import RequestLog
-from speech_server.routes import generate, health, metrics, models, openai_speech
+from speech_server.routes import files, generate, health, jobs, metrics, models, openai_speech, usage, voices
+from speech_server.routes.direct import DirectRoutes
 from speech_server.service import Service
 
 
-def create_app(service: Service) -> FastAPI:
+def create_app(service: Service) -> ASGIApp:
     """The ASGI application; its lifespan starts and stops the engine. /openapi.json needs a key like the rest."""
     settings = service.settings
     app = FastAPI(
@@ -33,24 +36,42 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(generate.router)
     app.include_router(openai_speech.router)
     app.include_router(models.router)
+    app.include_router(voices.router)
+    app.include_router(files.router)
+    app.include_router(jobs.router)
+    app.include_router(usage.router)
 
-    # The last one added is the first that a request meets.
-    app.add_middleware(LimitBodies, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
-    app.add_middleware(Authenticate, keys=service.keys, hint=settings.key_hint)
-    app.add_middleware(
-        RequestLog,
-        metrics=service.metrics,
-        max_requests=settings.max_requests,
+    # The last one is the first that a request meets.
+    routed = DirectRoutes(app, (generate.router, openai_speech.router), service)
+    limited = LimitBodies(routed, settings.max_body_bytes, settings.body_seconds)
+    authenticated = Authenticate(limited, service.keys, settings.key_hint)
+    return RequestLog(
+        authenticated,
+        service.metrics,
+        service.traces,
+        settings.max_requests,
         draining=lambda: service.readiness.draining,
     )
-    return app
 
 
 @contextlib.asynccontextmanager
 async def _engine_runs(app: FastAPI) -> AsyncGenerator[None]:
     service: Service = app.state.service
     service.host.start()
+    beside = [asyncio.create_task(work) for work in service.background()]
+    if service.jobs is not None:
+        service.jobs.start()
     try:
         yield
     finally:
+        if service.jobs is not None:
+            await service.jobs.stop()
+        for task in beside:
+            task.cancel()
         await service.host.stop()
+        if service.usage is not None:
+            await service.usage.close()
+        if service.log_objects is not None:
+            await service.log_objects.close()
+        if service.store is not None:
+            service.store.close()

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import logging
-import os
-import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from speech_server.asgi_headers import header_values
 from speech_server.errors import ApiError, error_response
+from speech_server.tenants.keys_file import KeysError, read_keys_file
+from speech_server.tenants.policy import ClientPolicy
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+# Links to stored objects: the signature in each is its key.
+SIGNED_PATHS = "/files/"
 
-_CLIENT_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_KEY = re.compile(r"[\x21-\x7e]{16,512}")
+# A changed file is in force after this at the latest; to ask the file system is a system call.
+_LOOK_SECONDS = 0.1
 
 log = logging.getLogger("speech_server.auth")
-
-
-class KeysError(Exception):
-    """The keys file cannot be used; the message names the file and the client, never a key."""
 
 
 class KeyRing:
     """The clients in the keys file. Raises KeysError when it is made and the file is not usable."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._clock = clock
+        self._looked = clock()
         self._seen = self._stamp()
-        self._digests = _digests(_read(path))
+        self._clients = read_keys_file(path)
         if path.stat().st_mode & 0o077:
             log.warning("api_keys_readable_by_others", extra={"fields": {"remedy": f"chmod 600 {path}"}})
 
@@ -43,27 +43,39 @@ class KeyRing:
         self._reload_if_changed()
         digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
         found = None
-        for client, known in self._digests.items():
+        for known, client in self._clients.digests:
             if hmac.compare_digest(known, digest):
                 found = client
         return found
 
+    def policy(self, client: str) -> ClientPolicy | None:
+        """What the client may do, as the file says now; None for one that is in it no longer."""
+        self._reload_if_changed()
+        return self._clients.policies.get(client)
+
+    def clients(self) -> list[str]:
+        """The names of all clients, sorted."""
+        return sorted(self._clients.policies)
+
     def _reload_if_changed(self) -> None:
-        # One stat a request, 2 us: cheaper than to think about how old an answer may be.
+        now = self._clock()
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
         stamp = self._stamp()
         if stamp == self._seen:
             return
         self._seen = stamp
         try:
-            self._digests = _digests(_read(self._path))
+            self._clients = read_keys_file(self._path)
         except KeysError as error:
             log.error("api_keys_kept", extra={"fields": {"problem": str(error)}})
             return
-        log.info("api_keys_read", extra={"fields": {"clients": sorted(self._digests)}})
+        log.info("api_keys_read", extra={"fields": {"clients": self.clients()}})
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
-            found = os.stat(self._path)  # noqa: PTH116 - Path.stat is half as fast, and this is asked on every request
+            found = self._path.stat()
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
@@ -81,18 +93,17 @@ class Authenticate:
         self._hint = hint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or _needs_no_key(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
-            scope["state"]["client"] = self._client(Headers(scope=scope))
+            scope["state"]["client"] = self._client(header_values(scope, b"authorization"))
         except ApiError as error:
             await error_response(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _client(self, headers: Headers) -> str:
-        given = headers.getlist("authorization")
+    def _client(self, given: list[str]) -> str:
         if len(given) != 1:
             raise self._refused("missing_api_key", "there is no API key in this request")
         scheme, _, key = given[0].partition(" ")
@@ -110,34 +121,5 @@ class Authenticate:
         return ApiError(401, code, message, headers={"WWW-Authenticate": 'Bearer realm="speech"'})
 
 
-def _read(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise KeysError(f"{path}: the API keys file cannot be read: {reason}") from None
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        raise KeysError(f'{path}: the API keys file must be a JSON object, {{"client name": "key"}}') from None
-    return _checked(path, found)
-
-
-def _checked(path: Path, found: object) -> dict[str, str]:
-    if not isinstance(found, dict) or not found:
-        raise KeysError(f'{path}: the API keys file must be a JSON object with a client, {{"client name": "key"}}')
-    problems = []
-    for client, key in found.items():
-        if not _CLIENT_NAME.fullmatch(client):
-            problems.append(f"client {client[:80]!a}: a name is 1-64 of A-Z a-z 0-9 . _ -")
-        if not isinstance(key, str) or not _KEY.fullmatch(key):
-            problems.append(f"client {client[:80]!a}: its key must be 16-512 printable ASCII characters, no spaces")
-    if not problems and len(set(found.values())) < len(found):
-        problems.append("two clients have the same key")
-    if problems:
-        raise KeysError(f"{path}: " + "; ".join(problems))
-    return found
-
-
-def _digests(keys: Mapping[str, str]) -> dict[str, bytes]:
-    return {client: hashlib.sha256(key.encode()).digest() for client, key in keys.items()}
+def _needs_no_key(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(SIGNED_PATHS)

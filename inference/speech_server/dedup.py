@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
+import marshal
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 KEPT_SECONDS = 600.0
 KEPT_BYTES = 64 << 20
@@ -30,6 +31,8 @@ class Answer:
     body: bytes
     media_type: str
     headers: tuple[tuple[str, str], ...]
+    audio_seconds: float = 0.0
+    synthesis_seconds: float = 0.0
 
 
 class KeyReusedError(Exception):
@@ -38,8 +41,10 @@ class KeyReusedError(Exception):
 
 @dataclass(eq=False)
 class _Flight:
-    task: asyncio.Task[Answer]
-    waiters: int = 0
+    """`waiters` are told how it ended, each by a future of its own, so that each may stop waiting."""
+
+    task: asyncio.Task[None]
+    waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,12 @@ class _Stored:
     expires: float
 
 
-def fingerprint(client: str, request: object) -> str:
-    """The sha256 of a client's request, given as anything JSON can hold. Equal requests, equal fingerprints."""
-    canonical = json.dumps([client, request], sort_keys=True, separators=(",", ":")).encode()
-    return hashlib.sha256(canonical).hexdigest()
+def fingerprint(*request: Any) -> bytes:
+    """The sha256 of whose request it is and what it asks for, given as numbers, texts, None and tuples of them. Equal
+    requests of equal types have equal fingerprints, within this process.
+    """
+    # The first version of the format has no back references, so equal values are equal bytes.
+    return hashlib.sha256(marshal.dumps(request, 0)).digest()
 
 
 @dataclass
@@ -62,13 +69,13 @@ class Dedup:
     kept_seconds: float = KEPT_SECONDS
     kept_bytes: int = KEPT_BYTES
     stored_bytes: int = 0
-    _flights: dict[str, _Flight] = field(default_factory=dict)
-    _stored: OrderedDict[str, _Stored] = field(default_factory=OrderedDict)  # least recently used first
-    _expiries: deque[tuple[float, str]] = field(default_factory=deque)
-    _names: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)  # -> fingerprint, expiry
+    _flights: dict[bytes, _Flight] = field(default_factory=dict)
+    _stored: OrderedDict[bytes, _Stored] = field(default_factory=OrderedDict)  # least recently used first
+    _expiries: deque[tuple[float, bytes]] = field(default_factory=deque)
+    _names: OrderedDict[bytes, tuple[bytes, float]] = field(default_factory=OrderedDict)  # -> fingerprint, expiry
 
     async def answer(
-        self, key: str, make: Callable[[], Awaitable[Answer]], client: str = "", idempotency_key: str | None = None
+        self, key: bytes, make: Callable[[], Awaitable[Answer]], client: str = "", idempotency_key: str | None = None
     ) -> tuple[Answer, str]:
         """The answer to the request with the fingerprint `key`, and how it was had: RUN, JOINED or STORED.
 
@@ -88,39 +95,51 @@ class Dedup:
         how = JOINED
         if flight is None:
             how = RUN
-            flight = _Flight(asyncio.create_task(self._fly(key, name, make)))
-            flight.task.add_done_callback(_retrieve)
-            self._flights[key] = flight
+            flight = self._flights[key] = _Flight(asyncio.create_task(self._fly(key, name, make)))
         return await self._wait(key, flight), how
 
-    async def _wait(self, key: str, flight: _Flight) -> Answer:
-        flight.waiters += 1
+    async def _wait(self, key: bytes, flight: _Flight) -> Answer:
+        waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        flight.waiters.append(waiter)
         try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.waiters -= 1
-            if flight.waiters == 0 and not flight.task.done():
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                waiter.exception()  # it came in the same moment, and asyncio is not to log it
+            flight.waiters.remove(waiter)
+            if not flight.waiters:
                 if self._flights.get(key) is flight:
                     del self._flights[key]
                 flight.task.cancel()
+            raise
 
-    async def _fly(self, key: str, name: str | None, make: Callable[[], Awaitable[Answer]]) -> Answer:
-        me = asyncio.current_task()
+    async def _fly(self, key: bytes, name: bytes | None, make: Callable[[], Awaitable[Answer]]) -> None:
+        flight = self._flights[key]
         try:
             answer = await make()
-        except BaseException:
+        except BaseException as error:
+            self._land(key, flight)
             if name is not None:
                 self._names.pop(name, None)
-            raise
-        else:
-            self._store(key, answer)
-            return answer
-        finally:
-            flight = self._flights.get(key)
-            if flight is not None and flight.task is me:
-                del self._flights[key]
+            for waiter in flight.waiters:
+                if isinstance(error, Exception) and not waiter.done():
+                    waiter.set_exception(error)
+                else:
+                    waiter.cancel()
+            if not isinstance(error, Exception):
+                raise
+            return
+        self._land(key, flight)
+        self._store(key, answer)
+        for waiter in flight.waiters:
+            if not waiter.done():
+                waiter.set_result(answer)
 
-    def _claim(self, name: str, key: str) -> None:
+    def _land(self, key: bytes, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    def _claim(self, name: bytes, key: bytes) -> None:
         known = self._names.get(name)
         if known is not None and known[1] > self.clock() and known[0] != key:
             raise KeyReusedError
@@ -129,7 +148,7 @@ class Dedup:
         while len(self._names) > _NAMES_KEPT:
             self._names.popitem(last=False)
 
-    def _store(self, key: str, answer: Answer) -> None:
+    def _store(self, key: bytes, answer: Answer) -> None:
         cost = _cost(answer)
         if cost > self.kept_bytes // 4:
             return
@@ -144,7 +163,7 @@ class Dedup:
             # Of many that were pushed out long before their time; what is left is still in order.
             self._expiries = deque(entry for entry in self._expiries if self._is_stored(*entry))
 
-    def _is_stored(self, expires: float, key: str) -> bool:
+    def _is_stored(self, expires: float, key: bytes) -> bool:
         stored = self._stored.get(key)
         return stored is not None and stored.expires == expires
 
@@ -155,16 +174,10 @@ class Dedup:
             if self._is_stored(expires, key):
                 self._drop(key)
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: bytes) -> None:
         stored = self._stored.pop(key, None)
         if stored is not None:
             self.stored_bytes -= _cost(stored.answer)
-
-
-def _retrieve(task: asyncio.Task[Answer]) -> None:
-    """Look at a failure that nobody waits for any more, or asyncio would log it."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _cost(answer: Answer) -> int:

@@ -25,6 +25,8 @@ _EXPECTED = {
     "string_too_short": "at least {min_length} character long",
     "string_too_long": "at most {max_length} characters long",
     "string_unicode": "whole characters",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
     "model_type": "an object",
     "model_attributes_type": "an object",
     "dict_type": "an object",
@@ -136,8 +138,8 @@ def _type_of(status: int) -> str:
 def _param(problem: Mapping[str, Any]) -> str | None:
     """The dotted name of the field. A tagged union's tag is in pydantic's path and not in the request: left out."""
     path = [part for part in problem["loc"] if part != "body"]
-    if path[:1] == ["emotion_control"] and len(path) > 1:
-        del path[1]
+    if "emotion_control" in path[:3] and path[-1] != "emotion_control":  # also that of a job's clip
+        del path[path.index("emotion_control") + 1]
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
         path.append("type")
     return ".".join(_shown_name(part) for part in path) or None
@@ -145,6 +147,8 @@ def _param(problem: Mapping[str, Any]) -> str | None:
 
 def _shown_name(part: object) -> str:
     """A field's name as the client wrote it may be anything."""
+    if isinstance(part, int):  # the place in a list
+        return str(part)
     name = str(part)
     return name if name.isidentifier() and name.isascii() and len(name) <= 64 else ascii(name[:_SHOWN_VALUE_CHARS])
 

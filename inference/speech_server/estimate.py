@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Callable
+
 # Seconds of speech a character at an even pace: Mandarin is spoken at four to five syllables a second, English at
 # about fifteen letters a second.
 _SECONDS_PER_IDEOGRAPH = 0.22
@@ -10,7 +14,10 @@ _SECONDS_PER_LETTER = 0.065
 _FIRST_SYLLABIC = 0x2E80
 # Before anything was measured. Between a CPU formant synthesiser (0.02) and a diffusion model on a small GPU (5).
 _FIRST_REAL_TIME_FACTOR = 0.3
-_LEARNING_RATE = 0.2
+_LEAST_REAL_TIME_FACTOR = 1e-6  # something to divide by, for a clock that did not move
+_CALLS = 16  # that the factor is measured over
+_SURE_CALLS = 4
+_SURE_SECONDS = 600.0
 # A call's time limit is for a text up to this long, and grows with a longer one. With the default limit of 120 s that
 # is 2.4 s a character, twice what IndexTTS2 needs in fp32 on a T4, the slowest engine that was measured in public.
 _DEADLINE_CHARACTERS = 50
@@ -28,19 +35,33 @@ def call_deadline(text: str, call_seconds: float) -> float:
 
 
 class RealTimeFactor:
-    """Synthesis seconds per *estimated* audio second, a moving average over the calls so far.
+    """Synthesis seconds per *estimated* audio second, over the last calls, the slowest of them left out.
 
-    Learning against the estimate, not the true length, lets the estimate's own bias cancel out.
+    Learning against the estimate, not the true length, lets the estimate's own bias cancel out. One call that met a
+    cold cache or a restart says nothing about the next, so the slowest is left out as soon as there are two.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.value = _FIRST_REAL_TIME_FACTOR
-        self._measured = False
+        self._clock = clock
+        # of the last calls: synthesis over audio seconds, audio seconds, synthesis seconds
+        self._calls: deque[tuple[float, float, float]] = deque(maxlen=_CALLS)
+        self._last = 0.0
+
+    @property
+    def sure(self) -> bool:
+        """Whether a refusal may rest on `value`: several calls, and none too old. A wrong guess that refused all calls
+        could never be corrected by one.
+        """
+        return len(self._calls) >= _SURE_CALLS and self._clock() - self._last < _SURE_SECONDS
 
     def learn(self, estimated_audio_seconds: float, synthesis_seconds: float) -> None:
         if estimated_audio_seconds <= 0:
             return
-        measured = synthesis_seconds / estimated_audio_seconds
-        weight = _LEARNING_RATE if self._measured else 1.0
-        self.value += weight * (measured - self.value)
-        self._measured = True
+        self._last = self._clock()
+        ratio = synthesis_seconds / estimated_audio_seconds
+        self._calls.append((ratio, estimated_audio_seconds, synthesis_seconds))
+        ratios, audio, synthesis = zip(*self._calls, strict=True)
+        left_out = self._calls[ratios.index(max(ratios))] if len(ratios) > 1 else (0.0, 0.0, 0.0)
+        value = (sum(synthesis) - left_out[2]) / (sum(audio) - left_out[1])
+        self.value = max(_LEAST_REAL_TIME_FACTOR, value)

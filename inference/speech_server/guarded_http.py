@@ -21,33 +21,48 @@ class GuardedHttp(HttpToolsProtocol):
     """A head that is larger than MAX_HEAD_BYTES or no HTTP is answered 400, a slower one than HEAD_SECONDS closed."""
 
     _head_bytes = 0
+    _in_head = False
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        self._expect_head()
+        self._time_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Most heads come whole, and are never timed.
+        if self._in_head and self._head_timer is None:
+            self._time_head()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = 0
-        self._expect_head()
+        self._in_head = True
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._count(0)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._head_is_here()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        # Most requests come in one piece, and nobody need watch the time for those.
+        self.scope["state"]["body_is_here"] = True
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         response = error_response(ApiError(400, "invalid_http", msg))
@@ -66,8 +81,7 @@ class GuardedHttp(HttpToolsProtocol):
             # inside a callback of the parser: it stops, and what called it answers 400
             raise ValueError("the request's head is too large")
 
-    def _expect_head(self) -> None:
-        self._head_is_here()
+    def _time_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _head_is_here(self) -> None:

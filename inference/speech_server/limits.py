@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import MutableMapping
+from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from speech_server.asgi_headers import header
 from speech_server.errors import ApiError, error_response, retry_later
+from speech_server.interrupt import Interrupt
 
 # Of all bodies together, in bodies of the largest size: 256 MiB by default.
 _BODIES_HELD = 16
@@ -17,7 +20,8 @@ _LINGER_SECONDS = 1.0
 
 
 class LimitBodies:
-    """ASGI middleware: reads a whole body before the route runs, or refuses it without holding it.
+    """ASGI middleware: reads a whole body before the route runs, or refuses it without holding it. The body is what
+    the route receives, and until then in `scope["state"]["body"]`.
 
     Too large is 413, too slow 408, and 503 if all bodies together are too many bytes; the connection closes after
     each of these.
@@ -30,63 +34,89 @@ class LimitBodies:
         self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = bytearray()
-        try:
-            complete = await asyncio.wait_for(self._read(Headers(scope=scope), receive, body), self._seconds)
-        except asyncio.TimeoutError:
-            self._held_bytes -= len(body)
-            message = f"the body was not complete within {self._seconds:g} s"
-            await _refuse(ApiError(408, "body_too_slow", message), scope, receive, send, linger=0)
+        declared = header(scope, b"content-length") or "0"
+        if declared == "0" and header(scope, b"transfer-encoding") is None:
+            await self._app(scope, receive, send)
             return
-        except ApiError as error:
-            self._held_bytes -= len(body)
-            await _refuse(error, scope, receive, send, linger=_LINGER_SECONDS)
-            return
-        size = len(body)
+        body = _Body()
         try:
+            if declared.isdigit() and int(declared) > self._max_bytes:
+                raise self._too_large(f"{int(declared):,}")
+            here = "body_is_here" in scope["state"]
+            complete = await (self._read(receive, body) if here else self._read_in_time(receive, body))
             if complete:
-                whole = _replay(bytes(body), receive)
-                body.clear()
-                await self._app(scope, whole, send)
+                scope["state"]["body"] = body.whole()
+                await self._app(scope, _replay(scope["state"], receive), send)
+        except _RefusedError as refused:
+            error = refused.answer
+            await _refuse(error, scope, receive, send, linger=0 if error.status == 408 else _LINGER_SECONDS)
         finally:
-            self._held_bytes -= size
+            self._held_bytes -= body.size
 
-    async def _read(self, headers: Headers, receive: Receive, body: bytearray) -> bool:
-        """Fill `body`; False if the client went away meanwhile. Raises ApiError."""
-        declared = headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            raise self._too_large(f"{int(declared):,}")
+    async def _read_in_time(self, receive: Receive, body: _Body) -> bool:
+        interrupt = Interrupt()
+        message = f"the body was not complete within {self._seconds:g} s"
+        late = _RefusedError(ApiError(408, "body_too_slow", message))
+        timer = asyncio.get_running_loop().call_later(self._seconds, interrupt, late)
+        try:
+            return await interrupt.run(self._read(receive, body))
+        finally:
+            timer.cancel()
+
+    async def _read(self, receive: Receive, body: _Body) -> bool:
+        """Fill `body`; False if the client went away meanwhile. Raises _RefusedError."""
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return False
             chunk = message.get("body", b"")
-            if len(body) + len(chunk) > self._max_bytes:
+            if body.size + len(chunk) > self._max_bytes:
                 raise self._too_large(f"more than {self._max_bytes:,}")
             if self._held_bytes + len(chunk) > _BODIES_HELD * self._max_bytes:
-                raise retry_later(503, "overloaded", "too many large requests at once", 1)
-            body += chunk
+                raise _RefusedError(retry_later(503, "overloaded", "too many large requests at once", 1))
+            body.add(chunk)
             self._held_bytes += len(chunk)
             if not message.get("more_body", False):
                 return True
 
-    def _too_large(self, found: str) -> ApiError:
-        return ApiError(413, "body_too_large", f"the body has {found} bytes; at most {self._max_bytes:,} are taken")
+    def _too_large(self, found: str) -> _RefusedError:
+        message = f"the body has {found} bytes; at most {self._max_bytes:,} are taken"
+        return _RefusedError(ApiError(413, "body_too_large", message))
 
 
-def _has_body(headers: Headers) -> bool:
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+class _RefusedError(Exception):
+    """A body that is not taken; told from what the route behind raises."""
+
+    def __init__(self, answer: ApiError) -> None:
+        super().__init__(answer.message)
+        self.answer = answer
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body that was read, once; after it whatever the connection tells: its end."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+class _Body:
+    """The chunks of a body; `whole()` joins and forgets them, and is called once."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self._chunks.append(chunk)
+
+    def whole(self) -> bytes:
+        chunks, self._chunks = self._chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _replay(state: MutableMapping[str, Any], receive: Receive) -> Receive:
+    """The body that was read, once, from `state["body"]`; after it whatever the connection tells: its end."""
 
     async def replayed() -> Message:
-        return messages.pop() if messages else await receive()
+        body = state.pop("body", None)
+        return await receive() if body is None else {"type": "http.request", "body": body, "more_body": False}
 
     return replayed
 

@@ -2,24 +2,121 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
+import threading
+import time
 import traceback
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypedDict
+from typing import TextIO, TypedDict
+
+# What is logged while a request, or a job's clip, is in work carries its id.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+# A system call a line is a tenth of what a short request costs; a line may be so late when the server is busy.
+_FLUSH_SECONDS = 0.05
+_FLUSH_LINES = 500
+
+_installed: LineHandler | None = None
+
+_encode = json.JSONEncoder(ensure_ascii=True, default=repr).encode
 
 
-def install(replica: str) -> None:
+def line(event: str, fields: Mapping[str, object]) -> None:
+    """What `logging.info` would log, for the one line that every request has: at a third of the cost."""
+    if _installed is None:
+        logging.getLogger("speech_server").info(event, extra={"fields": fields})
+    else:
+        _installed.line(event, fields)
+
+
+def install(replica: str) -> LineHandler:
     """Send everything that is logged in this process to standard error as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(replica))
+    global _installed
+    formatter = JsonLines(replica)
+    handler = _installed = LineHandler(sys.stderr, formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     # Its own news ("Started server process") says what ours says; its warnings are kept.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # What no line shows need not be found out for every line:
+    # https://docs.python.org/3/howto/logging.html#optimization
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
+    return handler
+
+
+class LineHandler(logging.Handler):
+    """Writes lines to `stream`; once it knows the event loop, several at once and 50 ms late. Warnings and errors are
+    never late.
+
+    `copy_to`, if set, is given the same lines.
+    """
+
+    def __init__(self, stream: TextIO, formatter: JsonLines) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._json_lines = formatter
+        self.copy_to: Callable[[str], None] | None = None
+        self._stream = stream
+        self._lines: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._flush_is_due = False
+
+    def use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """To be called in the loop's own thread."""
+        self._loop = loop
+        self._loop_thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        self._add(text, record.levelno >= logging.WARNING)
+
+    def line(self, event: str, fields: Mapping[str, object]) -> None:
+        """To be called in the loop's own thread."""
+        self._add(self._json_lines.line(time.time(), "info", event, fields), False)
+
+    def _add(self, text: str, urgent: bool) -> None:
+        self._lines.append(text)
+        loop = self._loop
+        if (
+            urgent
+            or len(self._lines) >= _FLUSH_LINES
+            or loop is None
+            or loop.is_closed()
+            or threading.get_ident() != self._loop_thread
+        ):
+            self.flush()
+        elif not self._flush_is_due:
+            self._flush_is_due = True
+            loop.call_later(_FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        with self.lock:  # ty: ignore[invalid-context-manager] - logging's own type says it may be None; it is not here
+            lines, self._lines = self._lines, []
+            self._flush_is_due = False
+            if not lines:
+                return
+            text = "\n".join(lines) + "\n"
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                return  # whoever read the log is gone: the service is not
+            finally:
+                if self.copy_to is not None:
+                    self.copy_to(text)
 
 
 class Where(TypedDict):
@@ -44,13 +141,20 @@ class JsonLines(logging.Formatter):
         self._replica = replica
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
-        line: dict[str, object] = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
-        if self._replica:
-            line["replica"] = self._replica
-        line.update(getattr(record, "fields", {}))
+        fields = getattr(record, "fields", {})
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            line.update(where(error))
-        # ensure_ascii: no control character, line separator or terminal sequence survives.
-        return json.dumps(line, ensure_ascii=True, default=repr)
+            fields = {**fields, **where(error)}
+        return self.line(record.created, record.levelname.lower(), record.getMessage(), fields)
+
+    def line(self, seconds: float, level: str, event: str, fields: Mapping[str, object]) -> str:
+        stamp = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+        found: dict[str, object] = {"time": stamp, "level": level, "event": event}
+        if self._replica:
+            found["replica"] = self._replica
+        in_work = request_id.get()
+        if in_work is not None:
+            found["request_id"] = in_work
+        found.update(fields)
+        # ASCII alone: no control character, line separator or terminal sequence survives.
+        return _encode(found)

@@ -4,62 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
-_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+from speech_server.tally import Distributions, Tallies
+
+_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _RTF_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_LENGTH_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
 class Metrics:
-    """The counters, by what they count."""
+    """The counters, by what they count; each is called with its labels' values, if it has any, and then counts.
+
+    `clients` is the registry of what tells one client from another; only an administrator gets to see it.
+    """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "speech_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
-        )
-        self.latency = Histogram(
+        self.registry = registry = CollectorRegistry()
+        self.clients = clients = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
+        self.requests = Tallies(registry, "speech_http_requests", "Requests answered", "method", "route", "status")
+        self.latency = Distributions(
+            registry,
             "speech_http_request_duration_seconds",
             "From a request's headers to the end of its answer",
-            ["route"],
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
+            _LATENCY_BUCKETS,
+            "route",
         )
-        self.in_flight = Gauge(
-            "speech_http_requests_in_flight", "Requests being answered, probes not counted", registry=self.registry
+        self.first_audio = Distributions(
+            registry,
+            "speech_time_to_first_audio_seconds",
+            "From a request's headers to the first byte of its sound",
+            _LATENCY_BUCKETS,
         )
-        self.audio_seconds = Counter(
-            "speech_audio_seconds", "Seconds of speech that the engine spoke", registry=self.registry
+        self.audio_seconds = Tallies(registry, "speech_audio_seconds", "Seconds of speech that the engine spoke")
+        self.synthesis_seconds = Tallies(registry, "speech_synthesis_seconds", "Seconds that the engine was speaking")
+        self.real_time_factor = Distributions(
+            registry, "speech_real_time_factor", "Synthesis seconds per second of audio, a call", _RTF_BUCKETS
         )
-        self.synthesis_seconds = Counter(
-            "speech_synthesis_seconds", "Seconds that the engine was speaking", registry=self.registry
+        self.clip_seconds = Distributions(
+            registry, "speech_clip_seconds", "Length of the speech of a call", _LENGTH_BUCKETS
         )
-        self.real_time_factor = Histogram(
-            "speech_real_time_factor",
-            "Synthesis seconds per second of audio, a call",
-            buckets=_RTF_BUCKETS,
-            registry=self.registry,
+        self.lane_wait = Distributions(
+            registry, "speech_lane_wait_seconds", "Wait for the engine's turn", _LATENCY_BUCKETS, "kind"
         )
-        self.lane_wait = Histogram(
-            "speech_lane_wait_seconds",
-            "Wait for the engine's turn",
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
+        self.refused = Tallies(
+            registry, "speech_requests_refused", "Requests that admission refused, by the error's code", "code"
         )
-        self.refused = Counter(
-            "speech_lane_refused", "Requests refused because the wait was too long", registry=self.registry
+        self.engine_restarts = Tallies(registry, "speech_engine_restarts", "Engine processes that ended")
+        self.engine_retries = Tallies(registry, "speech_engine_retries", "Calls repeated after an engine fault")
+        self.engine_out_of_memory = Tallies(
+            registry, "speech_engine_out_of_memory", "Calls that the engine had no memory for"
         )
-        self.engine_restarts = Counter("speech_engine_restarts", "Engine processes that ended", registry=self.registry)
-        self.engine_retries = Counter(
-            "speech_engine_retries", "Calls repeated after an engine fault", registry=self.registry
-        )
-        self.dedup_hits = Counter(
+        self.dedup_hits = Tallies(
+            registry,
             "speech_dedup_hits",
             "Requests answered by another's synthesis: one still running, or one stored",
-            ["kind"],
-            registry=self.registry,
+            "kind",
+        )
+        self.client_clips = Tallies(clients, "speech_client_clips", "Clips made, by client", "client", "kind")
+        self.client_audio = Tallies(
+            clients, "speech_client_audio_seconds", "Audio seconds of clips made, by client", "client", "kind"
         )
 
-    def watch(self, name: str, documentation: str, value: Callable[[], float]) -> None:
+    def spoken(self, audio_seconds: float, synthesis_seconds: float) -> None:
+        """The engine answered a call."""
+        self.audio_seconds().inc(audio_seconds)
+        self.synthesis_seconds().inc(synthesis_seconds)
+        self.real_time_factor().observe(synthesis_seconds / audio_seconds)
+        self.clip_seconds().observe(audio_seconds)
+
+    def watch(self, name: str, documentation: str, value: Callable[[], float], **labels: str) -> None:
         """A gauge that is asked when /metrics is."""
-        Gauge(name, documentation, registry=self.registry).set_function(value)
+        if name not in self._gauges:
+            self._gauges[name] = Gauge(name, documentation, tuple(labels), registry=self.registry)
+        gauge = self._gauges[name]
+        (gauge.labels(**labels) if labels else gauge).set_function(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from speech_server.timing import Timing
 
@@ -32,3 +33,13 @@ class SpeechOrder:
     timing: Timing
     seed: int | None
     format: str
+
+
+def identity(order: SpeechOrder) -> tuple[object, ...]:
+    """Everything that the order says, in numbers, texts, None and tuples: equal for equal orders."""
+    emotion = None if order.emotion is None else _EMOTION(order.emotion)
+    return *_ORDER(order), emotion, order.timing.speed, order.timing.target_seconds
+
+
+_ORDER = attrgetter(*(field.name for field in fields(SpeechOrder) if field.name not in ("emotion", "timing")))
+_EMOTION = attrgetter(*(field.name for field in fields(EmotionOrder)))

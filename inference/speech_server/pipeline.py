@@ -5,102 +5,197 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import asdict, dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from speech_server import estimate
-from speech_server.audio.encode import FORMATS, encode
-from speech_server.audio.stretch import stretch_to
 from speech_server.dedup import RUN, Answer, Dedup, KeyReusedError, fingerprint
-from speech_server.engines.base import Capabilities, Emotion, Reference, Speech, Utterance, UtteranceError
+from speech_server.engines.base import Capabilities, Emotion, Reference, Spoken, Utterance, UtteranceError
 from speech_server.engines.host import EngineHost, EngineNotReadyError
 from speech_server.engines.worker_process import EngineFaultError
 from speech_server.errors import ApiError, retry_later, shown
-from speech_server.lane import Lane, LaneFullError, Priority
+from speech_server.finishing import finish
+from speech_server.lane import Lane, LaneFullError, Priority, TooLateError, Turn
 from speech_server.metrics import Metrics
-from speech_server.order import SpeechOrder
+from speech_server.order import SpeechOrder, identity
 from speech_server.reference_store import ReferenceStore
+from speech_server.tenants.limits import ClientLimits
 from speech_server.text.pinyin import PinyinError, number_pinyin
 from speech_server.text.speakable import TextError, clean_text, has_speech
-from speech_server.timing import TargetOutOfReachError, final_length
+from speech_server.traces import Traces
+from speech_server.usage.ledger import Ledger
+from speech_server.voices.registry import Voices
+from speech_server.voices.voice import Voice
 
 # A request that meets a restarting engine waits this long for it: an engine without weights is back in a second,
 # and for one that loads for minutes another server is the better choice.
 _READY_SECONDS = 10.0
 _ENGINE_RETRY_SECONDS = 2.0
+_KINDS = {Priority.INTERACTIVE: "request", Priority.BATCH: "job"}
 
 log = logging.getLogger("speech_server.speech")
 
 
+@dataclass(slots=True)
+class _Clip:
+    """One clip on its way. `deadline` (time.monotonic) is of its synthesis; a job's clip waits as long as it must."""
+
+    order: SpeechOrder
+    text: str  # as the engine gets it
+    voice: Voice | None
+    client: str
+    priority: Priority
+    deadline: float | None
+    audio_seconds: float  # estimated
+
+
 @dataclass(frozen=True)
 class Pipeline:
-    """The parts that a clip goes through, in this order."""
+    """The parts that a clip goes through. A server without a store has no `voices`."""
 
+    limits: ClientLimits
     dedup: Dedup
     references: ReferenceStore
+    voices: Voices | None
     lane: Lane
     speed: estimate.RealTimeFactor
     host: EngineHost
     metrics: Metrics
+    traces: Traces
+    ledger: Ledger
     max_text_chars: int
     call_seconds: float
+    reply_seconds: float
 
     async def answer(self, order: SpeechOrder, client: str, idempotency_key: str | None) -> tuple[Answer, bool]:
         """The clip, and whether it is a repetition. Cancelled, it takes its synthesis along if nobody shares it.
 
         Raises ApiError.
         """
+        deadline = time.monotonic() + self.reply_seconds
         text = speakable(order, self.max_text_chars)
-        key = fingerprint(client, asdict(order))
+        self._begin(client)
         try:
-            answer, how = await self.dedup.answer(key, lambda: self._make(order, text), client, idempotency_key)
+            voice = await self._voice(order, client)
+            clip = _Clip(
+                order, text, voice, client, Priority.INTERACTIVE, deadline, estimate.audio_seconds(text)
+            )  # fmt: skip
+            key = fingerprint(client, identity(order), None if voice is None else (voice.id, voice.sha256))
+            answer, how = await self.dedup.answer(key, lambda: self._within_budget(clip), client, idempotency_key)
         except KeyReusedError:
             message = "this Idempotency-Key came with another request before: use a new key for a new request"
             raise ApiError(422, "idempotency_key_reused", message, "Idempotency-Key") from None
+        finally:
+            self.limits.end(client)
         if how != RUN:
-            self.metrics.dedup_hits.labels(how).inc()
+            self.metrics.dedup_hits(how).inc()
         return answer, how != RUN
+
+    async def make_clip(self, order: SpeechOrder, client: str) -> Answer:
+        """The clip of a job: in the lane's batch turn, and never refused for a full lane. Cancelled, it takes its
+        synthesis along; called again with the same order, it speaks again.
+
+        Raises ApiError: below 500 and not 429 it is final, else the same call may succeed later.
+        """
+        with self.lane.batch_clip():
+            text = speakable(order, self.max_text_chars)
+            voice = await self._voice(order, client)
+            return await self._make(
+                _Clip(order, text, voice, client, Priority.BATCH, None, estimate.audio_seconds(text))
+            )
 
     async def engine(self) -> Capabilities:
         """What the engine is; waits a little for one that is loading. Raises ApiError."""
-        try:
-            if self.host.capabilities is None:
+        if self.host.capabilities is None:
+            try:
                 await self.host.wait_ready(_READY_SECONDS)
-        except EngineNotReadyError as error:
-            raise _unavailable(error) from None
+            except EngineNotReadyError as error:
+                raise _unavailable(error) from None
         assert self.host.capabilities is not None
         return self.host.capabilities
 
-    async def _make(self, order: SpeechOrder, text: str) -> Answer:
-        self._check_lane()  # before the costs of decoding a sample
-        capabilities = await self.engine()
-        check_voice(order.voice, capabilities)
-        utterance = await self._utterance(order, text)
-        speech, seconds = await self._speak(utterance, order.text_param)
-        return await asyncio.to_thread(_finish, order, speech, seconds, f"{capabilities.name}/{capabilities.version}")
-
-    def _check_lane(self) -> None:
+    def _begin(self, client: str) -> None:
         try:
-            self.lane.check()
-        except LaneFullError as error:
-            raise self._refused(error) from None
+            self.limits.begin(client)
+        except ApiError as error:
+            self.metrics.refused(error.code).inc()
+            raise
 
-    async def _utterance(self, order: SpeechOrder, text: str) -> Utterance:
-        reference = await self._reference(order.reference_audio, "reference_audio")
+    async def _voice(self, order: SpeechOrder, client: str) -> Voice | None:
+        """The client's registered voice; None if it is the engine's own, or a sample's. Raises ApiError."""
+        if order.voice is None:
+            return None
+        capabilities = await self.engine()
+        if order.voice in capabilities.voices:
+            return None
+        if self.voices is None:
+            raise no_such_voice(order.voice, capabilities)
+        return await self.voices.resolve(client, order.voice)
+
+    async def _within_budget(self, clip: _Clip) -> Answer:
+        """`_make`, paid from the client's minute: first as estimated, then as it was."""
+        self._check_length(clip)
+        if clip.order.reference_audio is not None or clip.order.emotion is not None:
+            self._check_lane(clip)  # before the costs of decoding a sample
+        try:
+            self.limits.spend(clip.client, clip.audio_seconds)
+        except ApiError as error:
+            self.metrics.refused(error.code).inc()
+            raise
+        spoken_seconds = 0.0
+        try:
+            answer = await self._make(clip)
+            spoken_seconds = answer.audio_seconds
+            return answer
+        finally:
+            self.limits.correct(clip.client, spoken_seconds - clip.audio_seconds)
+
+    async def _make(self, clip: _Clip) -> Answer:
+        capabilities = await self.engine()
+        utterance = await self._utterance(clip)
+        spoken, seconds = await self._speak(clip, utterance)
+        with self.traces.span("encode"):
+            engine = f"{capabilities.name}/{capabilities.version}"
+            return await finish(clip.order, spoken, seconds, engine)
+
+    def _check_length(self, clip: _Clip) -> None:
+        """A text that cannot be spoken while the client, and what is between, waits is refused and not tried."""
+        seconds = clip.audio_seconds * self.speed.value
+        if not self.speed.sure or seconds <= self.reply_seconds:
+            return
+        self.metrics.refused("text_needs_a_job").inc()
+        param = clip.order.text_param
+        message = (
+            f"{param} would take about {seconds:.0f} s to speak, and an answer must be there within "
+            f"{self.reply_seconds:g} s: POST it to /v1/jobs, or split it"
+        )
+        raise ApiError(400, "text_needs_a_job", message, param)
+
+    def _check_lane(self, clip: _Clip) -> None:
+        try:
+            self.lane.check(clip.client)
+        except LaneFullError as error:
+            raise self._busy(error) from None
+
+    async def _utterance(self, clip: _Clip) -> Utterance:
+        order = clip.order
+        if clip.voice is not None:
+            assert self.voices is not None
+            reference = await self.voices.reference(clip.voice)
+        else:
+            reference = await self._sample(order.reference_audio, "reference_audio")
         emotion = None
         if order.emotion is not None:
             emotion = Emotion(
                 type=order.emotion.type,
                 description=order.emotion.description,
                 vector=order.emotion.vector,
-                reference=await self._reference(order.emotion.audio, "emotion_control.audio"),
+                reference=await self._sample(order.emotion.audio, "emotion_control.audio"),
                 intensity=order.emotion.intensity,
             )
         return Utterance(
-            text=text,
+            text=clip.text,
             language=order.language,
-            voice=order.voice,
+            voice=None if clip.voice is not None else order.voice,
             reference=reference,
             emotion=emotion,
             duration_factor=None,
@@ -108,53 +203,75 @@ class Pipeline:
             small_footprint=False,
         )
 
-    async def _reference(self, audio: str | None, param: str) -> Reference | None:
+    async def _sample(self, audio: str | None, param: str) -> Reference | None:
         if audio is None:
             return None
         return await asyncio.to_thread(self.references.keep, audio, param)
 
-    async def _speak(self, utterance: Utterance, text_param: str) -> tuple[Speech, float]:
+    async def _speak(self, clip: _Clip, utterance: Utterance) -> tuple[Spoken, float]:
         """The speech and the seconds it took, in the lane's turn."""
-        audio_seconds = estimate.audio_seconds(utterance.text)
-        arrived = time.monotonic()
+        with self.traces.span("lane"):
+            turn = await self._turn(clip)
         try:
-            async with self.lane.turn(audio_seconds, Priority.INTERACTIVE):
-                started = time.monotonic()
-                self.metrics.lane_wait.observe(started - arrived)
-                speech = await self._speak_or_retry(utterance)
-                seconds = time.monotonic() - started
-        except LaneFullError as error:
-            raise self._refused(error) from None
+            if clip.voice is not None and self.voices is not None:
+                # It may have been deleted during the wait.
+                utterance = replace(utterance, reference=await self.voices.reference(clip.voice))
+            started = time.monotonic()
+            with self.traces.span("synthesis") as span:
+                spoken = await self._speak_or_retry(utterance)
+                span.set_attribute("speech.audio_seconds", spoken.seconds)
+            seconds = time.monotonic() - started
         except EngineNotReadyError as error:
             raise _unavailable(error) from None
         except EngineFaultError as error:
+            self._count_fault(error)
             log.error("speech_failed", extra={"fields": {"reason": str(error)}})
             message = "the engine failed on this request twice and is being restarted"
             raise retry_later(503, "engine_failed", message, _ENGINE_RETRY_SECONDS) from None
         except UtteranceError as error:
-            raise ApiError(400, error.code, error.message, error.param or text_param) from None
-        self.speed.learn(audio_seconds, seconds)
-        self._measure(speech, seconds)
-        return speech, seconds
+            raise ApiError(400, error.code, error.message, error.param or clip.order.text_param) from None
+        finally:
+            self.lane.leave(turn)
+        self.speed.learn(clip.audio_seconds, seconds)
+        self._count(clip, spoken.seconds, seconds)
+        return spoken, seconds
 
-    async def _speak_or_retry(self, utterance: Utterance) -> Speech:
+    async def _turn(self, clip: _Clip) -> Turn:
+        arrived = time.monotonic()
+        try:
+            turn = await self.lane.enter(clip.client, clip.audio_seconds, clip.priority, clip.deadline)
+        except LaneFullError as error:
+            raise self._busy(error) from None
+        except TooLateError:
+            self.metrics.refused("too_late").inc()
+            message = f"the engine was busy for too long to answer within {self.reply_seconds:g} s"
+            raise retry_later(503, "too_late", message, self.lane.wait_seconds(clip.client)) from None
+        self.metrics.lane_wait(_KINDS[clip.priority]).observe(time.monotonic() - arrived)
+        return turn
+
+    async def _speak_or_retry(self, utterance: Utterance) -> Spoken:
         deadline = estimate.call_deadline(utterance.text, self.call_seconds)
         try:
-            return _sound(await self.host.speak(utterance, deadline, _READY_SECONDS))
+            return await self.host.speak(utterance, deadline, _READY_SECONDS)
         except EngineFaultError as error:
+            self._count_fault(error)
             log.warning("speech_retried", extra={"fields": {"reason": str(error)}})
-            self.metrics.engine_retries.inc()
-        smaller = replace(utterance, small_footprint=True)
-        return _sound(await self.host.speak(smaller, deadline, _READY_SECONDS))
+            self.metrics.engine_retries().inc()
+        return await self.host.speak(replace(utterance, small_footprint=True), deadline, _READY_SECONDS)
 
-    def _measure(self, speech: Speech, seconds: float) -> None:
-        audio_seconds = speech.samples.size / speech.sample_rate
-        self.metrics.audio_seconds.inc(audio_seconds)
-        self.metrics.synthesis_seconds.inc(seconds)
-        self.metrics.real_time_factor.observe(seconds / audio_seconds)
+    def _count_fault(self, error: EngineFaultError) -> None:
+        if error.out_of_memory:
+            self.metrics.engine_out_of_memory().inc()
 
-    def _refused(self, error: LaneFullError) -> ApiError:
-        self.metrics.refused.inc()
+    def _count(self, clip: _Clip, audio_seconds: float, seconds: float) -> None:
+        kind = _KINDS[clip.priority]
+        self.metrics.spoken(audio_seconds, seconds)
+        self.metrics.client_clips(clip.client, kind).inc()
+        self.metrics.client_audio(clip.client, kind).inc(audio_seconds)
+        self.ledger.add(clip.client, kind, len(clip.text), audio_seconds, seconds)
+
+    def _busy(self, error: LaneFullError) -> ApiError:
+        self.metrics.refused("engine_busy").inc()
         message = f"the engine is busy for about {error.wait_seconds:.0f} s; come back then"
         return retry_later(429, "engine_busy", message, error.wait_seconds)
 
@@ -179,37 +296,10 @@ def speakable(order: SpeechOrder, max_chars: int) -> str:
     return text
 
 
-def check_voice(voice: str | None, capabilities: Capabilities) -> None:
-    """Raises ApiError if the engine has no such voice."""
-    if voice is not None and voice not in capabilities.voices:
-        message = f"voice must be one of {', '.join(capabilities.voices)}, not {shown(voice)}"
-        raise ApiError(400, "voice_not_found", message, "voice")
-
-
-def _sound(speech: Speech) -> Speech:
-    """Raises EngineFaultError for what no encoder can take."""
-    if speech.samples.size == 0 or speech.sample_rate <= 0 or not np.isfinite(speech.samples).all():
-        raise EngineFaultError("the engine returned no sound, or samples that are no numbers")
-    return speech
-
-
-def _finish(order: SpeechOrder, speech: Speech, seconds: float, engine: str) -> Answer:
-    natural = speech.samples.size
-    rate = speech.sample_rate
-    try:
-        length = final_length(natural, rate, order.timing)
-    except TargetOutOfReachError as error:
-        raise ApiError(400, "target_out_of_reach", str(error), "target_seconds") from None
-    samples = speech.samples if length == natural else stretch_to(speech.samples, rate, length)
-    headers = [
-        ("X-Audio-Seconds", f"{length / rate:.3f}"),
-        ("X-Natural-Seconds", f"{natural / rate:.3f}"),
-        ("X-Synthesis-Seconds", f"{seconds:.3f}"),
-        ("X-Engine", engine),
-    ]
-    if speech.warnings:
-        headers.append(("X-Speech-Warnings", "; ".join(speech.warnings)))
-    return Answer(encode(samples, rate, order.format), FORMATS[order.format].media_type, tuple(headers))
+def no_such_voice(voice: str, capabilities: Capabilities) -> ApiError:
+    """For a server without a store, which has no voices but the engine's."""
+    message = f"voice must be one of {', '.join(capabilities.voices)}, not {shown(voice)}"
+    return ApiError(400, "voice_not_found", message, "voice")
 
 
 def _unavailable(error: EngineNotReadyError) -> ApiError:

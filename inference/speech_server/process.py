@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -15,11 +16,14 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from speech_server import __version__
 from speech_server.app import create_app
 from speech_server.guarded_http import GuardedHttp
 from speech_server.listener import Listener, listen
+from speech_server.logs import LineHandler
 from speech_server.service import Service, make_service
 from speech_server.settings import Settings
+from speech_server.traces import Traces, open_traces
 
 # How long a load balancer that probes once a second may take to notice a drain.
 _PROBE_SECONDS = 3.0
@@ -48,22 +52,28 @@ class HttpServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(settings: Settings) -> None:
-    """Serve until told to end. Raises ListenError, KeysError or OSError before anything is served."""
+def run(settings: Settings, log_lines: LineHandler) -> None:
+    """Serve until told to end. Raises ListenError, KeysError, TracesError or OSError before anything is served."""
+    traces = open_traces(os.environ, settings.replica, __version__)
     with contextlib.ExitStack() as stack:
         if settings.work_dir is None:
             work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="speech-server-")))
         else:
             work_dir = settings.work_dir
             work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        uvloop.run(_serve(settings, work_dir))
+        uvloop.run(_serve(settings, work_dir, log_lines, traces))
+    traces.stop()
 
 
-async def _serve(settings: Settings, work_dir: Path) -> None:
-    service = make_service(settings, work_dir)
+async def _serve(settings: Settings, work_dir: Path, log_lines: LineHandler, traces: Traces) -> None:
+    log_lines.use_loop(asyncio.get_running_loop())
+    service = make_service(settings, work_dir, log_lines, traces)
     listener = listen(settings.listen)
     try:
         server = HttpServer(_config(settings, service))
+        # What is here now stays for good: the collector need not look through it for each answer's garbage.
+        gc.collect()
+        gc.freeze()
         log.info("listening", extra={"fields": {"address": settings.listen, "pid": os.getpid()}})
         ending = asyncio.create_task(_end_when_told(server, service, listener, settings.drain_seconds))
         try:
@@ -107,6 +117,7 @@ async def _end_when_told(server: HttpServer, service: Service, listener: Listene
     log.warning("ended_at_once", extra={"fields": {"reason": again}})
     service.host.kill()
     listener.unlink()
+    logging.shutdown()
     os._exit(1)
 
 

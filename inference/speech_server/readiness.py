@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 
 from speech_server.engines.host import EngineHost
 from speech_server.errors import ApiError
 
 
 class Readiness:
-    """`begin_drain()` is the start of the end; `drain_seen` is set once a probe was told of it."""
+    """`begin_drain()` is the start of the end; `drain_seen` is set once a probe was told of it.
+
+    What `watch`ed parts fail is told and keeps no request away: speech goes on without the bucket and the queue.
+    """
 
     def __init__(self, host: EngineHost) -> None:
         self.draining = False
         self.drain_seen = asyncio.Event()
         self._host = host
+        self._parts: dict[str, Callable[[], datetime | None]] = {}
+
+    def watch(self, part: str, failing_since: Callable[[], datetime | None]) -> None:
+        """`part` ("store", "queue") works while `failing_since()` is None; else it fails since that time (UTC)."""
+        self._parts[part] = failing_since
 
     def begin_drain(self) -> None:
         self.draining = True
@@ -29,3 +39,11 @@ class Readiness:
         if self._host.problem is not None:
             raise ApiError(503, "engine_failed", "the engine ended and is being restarted")
         raise ApiError(503, "engine_loading", "the engine is loading")
+
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self._parts)
+
+    def degraded(self) -> dict[str, datetime]:
+        """The parts that fail, and since when; empty while all is well."""
+        failing = {part: failing_since() for part, failing_since in self._parts.items()}
+        return {part: since for part, since in failing.items() if since is not None}

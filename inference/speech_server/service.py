@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from speech_server.auth import KeyRing
 from speech_server.dedup import Dedup
 from speech_server.engines.host import EngineHost
 from speech_server.estimate import RealTimeFactor
-from speech_server.lane import Lane
+from speech_server.gpu import watch_gpus
+from speech_server.jobs.desk import Desk, make_desk
+from speech_server.lane import Lane, Priority
+from speech_server.log_objects import LogObjects
+from speech_server.logs import LineHandler
 from speech_server.metrics import Metrics
+from speech_server.node_name import node_name
 from speech_server.pipeline import Pipeline
 from speech_server.readiness import Readiness
 from speech_server.reference_store import ReferenceStore
 from speech_server.settings import Settings
+from speech_server.storage.open_store import open_store
+from speech_server.storage.store import Store
+from speech_server.tenants.limits import ClientLimits
+from speech_server.traces import Traces
+from speech_server.usage.ledger import Ledger
+from speech_server.usage.objects import UsageObjects
+from speech_server.voices.audit import AuditLog
+from speech_server.voices.registration import Registration
+from speech_server.voices.registry import Voices
 
 
 @dataclass(frozen=True)
@@ -24,32 +41,98 @@ class Service:
     settings: Settings
     keys: KeyRing
     metrics: Metrics
+    traces: Traces
+    usage: UsageObjects | None  # None without a store, as are the log objects
+    log_objects: LogObjects | None
     host: EngineHost
     lane: Lane
     pipeline: Pipeline
     readiness: Readiness
+    store: Store | None  # None: none was given, and there are no voices either
+    voices: Voices | None
+    registration: Registration | None
+    jobs: Desk | None  # None without a store or a queue
+
+    def background(self) -> list[Coroutine[None, None, None]]:
+        """What runs beside the requests until the server ends."""
+        works: list[Coroutine[None, None, None]] = []
+        if self.store is not None:
+            works.append(self.store.watch())
+        if self.voices is not None:
+            works.append(self.voices.sweep())
+        if self.usage is not None:
+            works.append(self.usage.run())
+        if self.log_objects is not None:
+            works.append(self.log_objects.run())
+        return works
 
 
-def make_service(settings: Settings, work_dir: Path) -> Service:
+def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, traces: Traces) -> Service:
     """Raises KeysError or OSError if the keys or the folder cannot be used. To be called inside the event loop."""
     keys = KeyRing(settings.api_keys_file)
     metrics = Metrics()
-    host = EngineHost(settings.engine, settings.load_seconds, metrics.engine_restarts.inc)
+    store = open_store(settings.store, settings.public_url) if settings.store else None
+    voices = None if store is None else Voices(store, work_dir)
+    registration = None if store is None else Registration(store, AuditLog(store), settings.max_voices)
+    host = EngineHost(settings.engine, settings.load_seconds, metrics.engine_restarts().inc)
     speed = RealTimeFactor()
     lane = Lane(speed, settings.max_wait_seconds)
     dedup = Dedup()
+    ledger = Ledger()
     pipeline = Pipeline(
+        limits=ClientLimits(keys.policy),
         dedup=dedup,
         references=ReferenceStore(work_dir),
+        voices=voices,
         lane=lane,
         speed=speed,
         host=host,
         metrics=metrics,
+        traces=traces,
+        ledger=ledger,
         max_text_chars=settings.max_text_chars,
         call_seconds=settings.call_seconds,
+        reply_seconds=settings.reply_seconds,
     )
-    metrics.watch("speech_lane_depth", "Requests that wait for the engine", lambda: lane.depth)
-    metrics.watch("speech_lane_expected_wait_seconds", "What a request that comes now would wait", lane.wait_seconds)
+    metrics.watch("speech_lane_depth", "Calls that wait for the engine", lambda: lane.depth)
+    for priority in Priority:
+        metrics.watch(
+            "speech_lane_queued_audio_seconds",
+            "Speech that waits for the engine, as estimated",
+            partial(lane.queued_audio_seconds, priority),
+            priority=priority.name.lower(),
+        )
+    metrics.watch("speech_lane_expected_wait_seconds", "The engine's time for all that waits", lane.work_seconds)
     metrics.watch("speech_dedup_bytes", "Bytes of stored answers", lambda: dedup.stored_bytes)
     metrics.watch("speech_engine_ready", "1 if the engine is warm", lambda: host.ready)
-    return Service(settings, keys, metrics, host, lane, pipeline, Readiness(host))
+    watch_gpus(metrics)
+    usage, log_objects = None, None
+    if store is not None:
+        node = node_name(settings.replica, datetime.now(timezone.utc))
+        usage = UsageObjects(store, ledger, node)
+        if settings.log_objects:
+            log_objects = LogObjects(store, node)
+            log_lines.copy_to = log_objects.add
+    readiness = Readiness(host)
+    if store is not None:
+        readiness.watch("store", lambda: store.failing_since)
+    jobs = None
+    if store is not None and voices is not None and settings.queue:
+        jobs = make_desk(settings, store, voices, pipeline, keys, lambda: readiness.draining)
+        jobs.watched_by(metrics, readiness)
+    return Service(
+        settings=settings,
+        keys=keys,
+        metrics=metrics,
+        traces=traces,
+        usage=usage,
+        log_objects=log_objects,
+        host=host,
+        lane=lane,
+        pipeline=pipeline,
+        readiness=readiness,
+        store=store,
+        voices=voices,
+        registration=registration,
+        jobs=jobs,
+    )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from speech_server.engines import engine_path
+from speech_server.notify.topic import check_topic_url
+from speech_server.queues.open_queue import check_queue_url
+from speech_server.storage.store_url import parse_store_url
 
 PREFIX = "SPEECH_"
 
@@ -29,11 +33,41 @@ class Settings(BaseSettings):
     key_hint: str = Field("", max_length=500, description="added to 401 messages: where a key is to be had")
     replica: str = Field("", max_length=100, description="this server's name in its log lines")
     image: str = Field("", max_length=300, description="what /healthz calls the running image")
+    store: str = Field(
+        "",
+        description="of voices, jobs and results: file:///DIR, s3://BUCKET?region=R or oss://BUCKET?region=R",
+    )
+    log_objects: bool = Field(True, description="keep this server's log in the store too")
+    public_url: str = Field("", description="the service's own address, for links to what a file: store keeps")
+    max_voices: int = Field(1000, ge=1, le=10_000, description="that one client may have registered")
+    queue: str = Field(
+        "",
+        description="of jobs: sqlite:///DIR/FILE, sqs://REGION/ACCOUNT/NAME or smq://REGION/ACCOUNT/NAME?dead=NAME",
+    )
+    topic: str = Field(
+        "",
+        description="told of every job's end: sns://REGION/ACCOUNT/NAME or smq-topic://REGION/ACCOUNT/NAME",
+    )
+    job_lease_seconds: int = Field(
+        60, ge=3, le=3600, description="a job whose server died is given to another one after so long"
+    )
+    result_days: int | None = Field(
+        None, ge=1, le=3650, description="results and records of jobs are deleted after so many days; none: kept"
+    )
+    webhook_loopback: bool = Field(
+        False, description="webhooks may go to this machine and over http: for a service that only its machine reaches"
+    )
     work_dir: Path | None = Field(None, description="private folder for voice samples; none: a temporary one")
     max_body_bytes: int = Field(16 << 20, ge=1024, le=1 << 30, description="of a request; more are answered 413")
     max_text_chars: int = Field(4096, ge=1, le=100_000, description="spoken at once")
     max_requests: int = Field(256, ge=1, le=100_000, description="requests held at once; more are answered 503")
     max_wait_seconds: float = Field(60.0, ge=0, le=3600, description="expected wait for the engine; longer: 429")
+    reply_seconds: float = Field(
+        600.0,
+        gt=0,
+        le=86_400,
+        description="an answer must be there by then: a little less than the load balancer's time-out",
+    )
     call_seconds: float = Field(120.0, gt=0, le=86_400, description="an engine call on 50 characters; more: longer")
     load_seconds: float = Field(900.0, gt=0, le=86_400, description="the engine must be warm by then")
     body_seconds: float = Field(30.0, gt=0, le=3600, description="a request's body must be complete by then")
@@ -50,6 +84,35 @@ class Settings(BaseSettings):
         if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
             raise ValueError('use "unix:/path/to.sock" or "HOST:PORT", like 127.0.0.1:8000')
         return value
+
+    @field_validator("store")
+    @classmethod
+    def _store_is_known(cls, value: str) -> str:
+        if value:
+            parse_store_url(value)
+        return value
+
+    @field_validator("queue")
+    @classmethod
+    def _queue_is_known(cls, value: str) -> str:
+        if value:
+            check_queue_url(value)
+        return value
+
+    @field_validator("topic")
+    @classmethod
+    def _topic_is_known(cls, value: str) -> str:
+        if value:
+            check_topic_url(value)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_an_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be like https://speech.example.com")
+        return value.rstrip("/")
 
     @field_validator("engine")
     @classmethod

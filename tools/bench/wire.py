@@ -12,7 +12,7 @@ from pathlib import Path
 async def post(path: Path, head: str, bodies: Iterator[dict], connections: int) -> tuple[int, float]:
     """Send every body, `connections` at a time, each connection kept open.
 
-    Requests per run and seconds taken. Raises RuntimeError on an answer other than 200.
+    Requests per run and seconds taken. Raises RuntimeError on an answer other than 200 and 202.
     """
     began = time.perf_counter()
     counts = await asyncio.gather(*(_client(path, head, bodies) for _ in range(connections)))
@@ -27,7 +27,7 @@ async def _client(path: Path, head: str, bodies: Iterator[dict]) -> int:
             content = json.dumps(body).encode()
             writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
             answer = await reader.readuntil(b"\r\n\r\n")
-            if not answer.startswith(b"HTTP/1.1 200"):
+            if not answer.startswith(b"HTTP/1.1 20"):
                 raise RuntimeError(answer.decode())
             await reader.readexactly(_length(answer))
             count += 1

@@ -75,12 +75,17 @@ class Replicas(Resource, module="local", name="Replicas"):
     """N speech servers, each with an engine process of its own, on Unix sockets."""
 
     def __init__(
-        self, name: str, data_dir: str, replicas: int, environment: Mapping[str, str], opts: pulumi.ResourceOptions
+        self,
+        name: str,
+        data_dir: str,
+        replicas: int,
+        environment: pulumi.Input[Mapping[str, str]],
+        opts: pulumi.ResourceOptions,
     ) -> None:
         props = {
             "dataDir": data_dir,
             "replicas": replicas,
-            "environment": dict(environment),
+            "environment": environment,
             "python": programs.python(),
             "configuration": None,
             "ready": None,

@@ -23,10 +23,7 @@ class JsonRoute(APIRoute):
             return handle
 
         async def parsed(request: Request) -> Response:
-            content_type = request.headers.get("content-type", "")
-            if content_type.partition(";")[0].strip().lower() != "application/json":
-                message = f"the body must be of Content-Type application/json, not {shown(content_type)}"
-                raise ApiError(415, "unsupported_media_type", message, "Content-Type")
+            check_json_type(request.headers.get("content-type", ""))
             # Streamed, because body() would keep the bytes beside what they are parsed to.
             body = b"".join([chunk async for chunk in request.stream()])
             found = parse_json(body)
@@ -46,6 +43,13 @@ class _ParsedRequest(Request):
         return self._parsed
 
 
+def check_json_type(content_type: str) -> None:
+    """Raises ApiError (415) if a body of this Content-Type is not JSON."""
+    if content_type != "application/json" and content_type.partition(";")[0].strip().lower() != "application/json":
+        message = f"the body must be of Content-Type application/json, not {shown(content_type)}"
+        raise ApiError(415, "unsupported_media_type", message, "Content-Type")
+
+
 def parse_json(body: bytes) -> dict[str, Any]:
     """The object in `body`. Raises ApiError."""
     if not body.strip():
@@ -55,7 +59,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _invalid(f"the body is not UTF-8 (byte {error.start})") from None
     try:
-        found = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        found = _decode(text)
         if b"\\u" in body:
             _refuse_half_characters(found)
     except json.JSONDecodeError as error:
@@ -96,6 +100,9 @@ def _refuse_half_characters(found: object) -> None:
     elif isinstance(found, list):
         for value in found:
             _refuse_half_characters(value)
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant).decode
 
 
 def _invalid(message: str) -> ApiError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -42,6 +43,10 @@ PCM_RATE = 24_000
 # Opus knows 8, 12, 16, 24 and 48 kHz; 24 kHz holds all of a 22,050 Hz voice
 OPUS_RATE = 24_000
 
+# http://soundfile.sapp.org/doc/WaveFormat/: RIFF size WAVE, the format of the samples, data size
+_WAV_HEAD = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_WAV_PCM = 1
+
 
 def encode(samples: np.ndarray, sample_rate: int, format: str) -> bytes:  # noqa: A002 - the API's own name for it
     """One whole clip as the bytes of `format`, a key of FORMATS.
@@ -68,6 +73,22 @@ def _encoder(name: str) -> Callable[[np.ndarray, int], bytes]:
 def to_int16(samples: np.ndarray) -> np.ndarray:
     """Samples in -1..1 as 16-bit integers, rounded; 1.0 is 32,767 and -1.0 is -32,767."""
     return np.rint(samples * 32767.0).astype("<i2")
+
+
+def from_int16(samples: np.ndarray) -> np.ndarray:
+    """The inverse of `to_int16`: float32 samples that are its own to write to."""
+    return samples.astype(np.float32) / np.float32(32767.0)
+
+
+def wav_of_int16(pcm: bytes, sample_rate: int) -> bytes:
+    """16-bit little-endian mono samples as a WAV file: the bytes that `wav` makes, without a copy of the samples."""
+    return (
+        _WAV_HEAD.pack(
+            *(b"RIFF", 36 + len(pcm), b"WAVE", b"fmt ", 16, _WAV_PCM, 1, sample_rate, 2 * sample_rate, 2, 16),
+            *(b"data", len(pcm)),
+        )
+        + pcm
+    )
 
 
 def wav(samples: np.ndarray, sample_rate: int) -> bytes:

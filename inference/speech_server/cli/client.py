@@ -44,7 +44,7 @@ def request_clip(
     headers = {"Authorization": f"Bearer {service.api_key}"}
     trouble = ""
     with httpx.Client(
-        headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=not _is_loopback(service.url)
+        headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=not is_loopback(service.url)
     ) as client:
         for attempt in range(TRIES):
             try:
@@ -73,7 +73,7 @@ def retry_wait(attempt: int, retry_after: str | None) -> float:
     return min(_LONGEST_WAIT_SECONDS, 0.5 * 2.0**attempt)
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
     """A proxy from the environment must not get what is meant for this machine."""
     host = urlsplit(url).hostname or ""
     try:

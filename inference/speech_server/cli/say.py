@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="read tone-marked pinyin (yào) as such; default: if the text has both Chinese characters and tone marks",
     )
-    parser.add_argument("--voice", help="one of the engine's own voices")
+    parser.add_argument("--voice", help="one of the engine's own voices, or a registered one's name or id")
     parser.add_argument("--reference", type=Path, metavar="FILE", help="a sound file with the voice to speak with")
     parser.add_argument("--emotion", metavar="WORDS", help="how it shall sound, in words: 'angry, accusing'")
     parser.add_argument("--intensity", type=_number, metavar="0-1", help="of the emotion; default 1")

@@ -7,10 +7,11 @@ import os
 import sys
 
 from speech_server import logs
-from speech_server.auth import KeysError
 from speech_server.listener import ListenError
 from speech_server.process import run as run_server
 from speech_server.settings import PREFIX, Settings, SettingsError, read_settings
+from speech_server.tenants.keys_file import KeysError
+from speech_server.traces import TracesError
 
 # sysexits.h: a supervisor that sees it need not try again before somebody has mended the settings
 EX_CONFIG = 78
@@ -27,12 +28,12 @@ def run(_: argparse.Namespace) -> int:
     except SettingsError as error:
         print(f"the server's settings are wrong:\n{error}", file=sys.stderr)
         return EX_CONFIG
-    logs.install(settings.replica)
+    log_lines = logs.install(settings.replica)
     try:
-        run_server(settings)
-    except (KeysError, ListenError) as error:
+        run_server(settings, log_lines)
+    except (KeysError, TracesError, ListenError) as error:
         print(error, file=sys.stderr)
-        return EX_CONFIG if isinstance(error, KeysError) else 1
+        return 1 if isinstance(error, ListenError) else EX_CONFIG
     except OSError as error:
         print(f"the server cannot start: {error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ from speech_server.engines.base import Engine
 
 ENGINES = {
     "espeak": "speech_server.engines.espeak:EspeakEngine",
+    "indextts2": "speech_server.engines.indextts2.engine:IndexTTS2Engine",
 }
 
 

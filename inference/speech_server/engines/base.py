@@ -77,6 +77,23 @@ class Speech:
     warnings: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class Spoken:
+    """A Speech as it left the engine's process: `pcm` is 16-bit little-endian mono, at least one sample."""
+
+    pcm: bytes
+    sample_rate: int
+    warnings: tuple[str, ...]
+
+    @property
+    def samples(self) -> int:
+        return len(self.pcm) // 2
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.sample_rate
+
+
 class Cancelled(Exception):  # noqa: N818 - no error: it is what was asked for
     """Raised by `Engine.speak` when it stopped because `cancelled()` became true."""
 

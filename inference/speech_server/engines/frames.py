@@ -1,26 +1,25 @@
 """The wire between the server and its engine process: two lengths, a JSON header, raw bytes.
 
-    4 bytes header length | 4 bytes payload length | header: a JSON object | payload: float32 samples, native order
+    4 bytes header length | 4 bytes payload length | header: a JSON object | payload: 16-bit little-endian mono samples
 
 Both ends run on one machine and may not trust each other's sizes: the engine runs third-party code.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from speech_server.engines.base import Capabilities, Emotion, Reference, Utterance
 
 MAX_HEADER_BYTES = 1 << 20  # 4,096 characters of text are at most 48 KiB of escaped JSON
-MAX_PAYLOAD_BYTES = 512 << 20  # 100 minutes at 22,050 Hz
+MAX_PAYLOAD_BYTES = 512 << 20  # 200 minutes at 22,050 Hz
 
 _LENGTHS = struct.Struct("!II")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Frame = tuple[dict[str, Any], bytes]
 
@@ -31,40 +30,53 @@ class FrameError(Exception):
 
 def pack(header: Mapping[str, object], payload_bytes: int = 0) -> bytes:
     """Everything of a frame but its payload, which the caller sends right after. Raises FrameError if too large."""
-    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded = _encode(header).encode()
     _check_lengths(len(encoded), payload_bytes)
     return _LENGTHS.pack(len(encoded), payload_bytes) + encoded
 
 
-async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame; None when the other end closed between two frames. Raises FrameError."""
-    try:
-        header_bytes, payload_bytes = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
-        _check_lengths(header_bytes, payload_bytes)
-        header = _parse_header(await reader.readexactly(header_bytes))
-        return header, await reader.readexactly(payload_bytes)
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise FrameError("the connection closed inside a frame") from error
-        return None
+class Unpacker:
+    """Makes frames of the bytes as they come. After a FrameError it is of no more use."""
 
+    def __init__(self) -> None:
+        self._received = bytearray()
 
-def receive_frame(connection: socket.socket) -> Frame | None:
-    """`read_frame` for a blocking socket."""
-    lengths = _receive_exactly(connection, _LENGTHS.size)
-    if lengths is None:
-        return None
-    header_bytes, payload_bytes = _LENGTHS.unpack(lengths)
-    _check_lengths(header_bytes, payload_bytes)
-    header = _receive_exactly(connection, header_bytes)
-    payload = _receive_exactly(connection, payload_bytes)
-    if header is None or payload is None:
-        raise FrameError("the connection closed inside a frame")
-    return _parse_header(header), payload
+    @property
+    def inside(self) -> bool:
+        """Whether a frame has begun and is not complete: the connection must not end here."""
+        return bool(self._received)
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that `data` completes. Raises FrameError."""
+        if not self._received and len(data) >= _LENGTHS.size:
+            # Nearly always `data` is one whole frame: it is cut without being copied first.
+            header_bytes, payload_bytes = _LENGTHS.unpack_from(data)
+            _check_lengths(header_bytes, payload_bytes)
+            middle = _LENGTHS.size + header_bytes
+            if len(data) == middle + payload_bytes:
+                yield _parse_header(data[_LENGTHS.size : middle]), data[middle:]
+                return
+        self._received += data
+        while len(self._received) >= _LENGTHS.size:
+            header_bytes, payload_bytes = _LENGTHS.unpack_from(self._received)
+            _check_lengths(header_bytes, payload_bytes)
+            middle = _LENGTHS.size + header_bytes
+            end = middle + payload_bytes
+            if len(self._received) < end:
+                return
+            with memoryview(self._received) as view:
+                encoded, payload = bytes(view[_LENGTHS.size : middle]), bytes(view[middle:end])
+            del self._received[:end]
+            yield _parse_header(encoded), payload
 
 
 def utterance_to_wire(utterance: Utterance) -> dict[str, Any]:
-    return asdict(utterance)
+    wire = dict(vars(utterance))  # what asdict() makes, but for its copying of every text
+    if utterance.reference is not None:
+        wire["reference"] = asdict(utterance.reference)
+    if utterance.emotion is not None:
+        wire["emotion"] = asdict(utterance.emotion)
+    return wire
 
 
 def utterance_from_wire(wire: Mapping[str, Any]) -> Utterance:
@@ -110,18 +122,3 @@ def _parse_header(encoded: bytes) -> dict[str, Any]:
     if not isinstance(header, dict) or not isinstance(header.get("op"), str):
         raise FrameError("a frame's header is no object with an op")
     return header
-
-
-def _receive_exactly(connection: socket.socket, count: int) -> bytes | None:
-    """`count` bytes, or None if the other end closed before the first of them."""
-    received = bytearray(count)
-    view = memoryview(received)
-    filled = 0
-    while filled < count:
-        read = connection.recv_into(view[filled:])
-        if read == 0:
-            if filled:
-                raise FrameError("the connection closed inside a frame")
-            return None
-        filled += read
-    return bytes(received)

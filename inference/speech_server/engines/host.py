@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from speech_server.engines.base import Capabilities, Speech, Utterance
+from speech_server.engines.base import Capabilities, Spoken, Utterance
 from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
 
 # Seconds before each restart while the engine keeps dying; the last one repeats.
@@ -76,22 +76,24 @@ class EngineHost:
         except asyncio.TimeoutError:
             raise EngineNotReadyError(self.problem or "the engine is loading") from None
 
-    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float) -> Speech:
+    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float) -> Spoken:
         """Say one utterance within `seconds`, after at most `ready_seconds` of waiting for a warm engine.
 
         Raises EngineFaultError (the engine is being restarted), EngineNotReadyError, UtteranceError.
         """
-        await self.wait_ready(ready_seconds)
+        if not self.ready:
+            await self.wait_ready(ready_seconds)
         worker = self._worker
         assert worker is not None
         try:
-            speech = await worker.speak(utterance, seconds)
+            spoken = await worker.speak(utterance, seconds)
         except EngineFaultError:
-            # The keeper learns of the death a moment later; whoever retries must not meet the dead process again.
-            self._lose(worker)
+            if not worker.usable:
+                # The keeper learns of the death a moment later; whoever retries must not meet the dead process again.
+                self._lose(worker)
             raise
         self._deaths = 0
-        return speech
+        return spoken
 
     def _lose(self, worker: WorkerProcess) -> None:
         if self._worker is worker:

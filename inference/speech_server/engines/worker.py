@@ -1,52 +1,100 @@
 """The engine process: `python -m speech_server.engines.worker FD ENGINE`, started by the server only.
 
-The main thread loads the engine and speaks; a second one reads the socket, so that a cancel is seen during a call
-and the process ends the moment its server is gone, whatever the engine is doing.
+One thread loads the engine, reads the calls and speaks. A second one only waits for the server's end of the socket to
+close, so that the process ends the moment its server is gone, whatever the engine is doing.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import queue
+import select
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
+from collections import deque
 from typing import Any
 
 import numpy as np
 
 from speech_server.engines import frames, make_engine
-from speech_server.engines.base import Cancelled, Engine, UtteranceError
+from speech_server.engines.base import Cancelled, Engine, Speech, UtteranceError
 from speech_server.logs import where
 
 _PR_SET_PDEATHSIG = 1
+_RECEIVED_BYTES = 1 << 16
+# An engine may ask whether it is cancelled thousands of times a second; looking at the socket is a system call.
+_CANCEL_POLL_SECONDS = 0.01
+_OUT_OF_MEMORY = frozenset({"MemoryError", "OutOfMemoryError", "OutOfMemoryException"})
 
 
 class Mailbox:
-    """What the reading thread hands to the speaking one."""
+    """What the server sends: calls, in order, and which of them it cancelled."""
 
-    def __init__(self) -> None:
-        self.calls: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._unpacker = frames.Unpacker()
+        self._calls: deque[dict[str, Any]] = deque()
+        self._current: int | None = None
         self._cancelled: set[int] = set()
+        self._looked = 0.0
+        self._lock = threading.Lock()
 
-    def cancel(self, call: int) -> None:
-        self._cancelled.add(call)
+    def next_call(self) -> dict[str, Any]:
+        """Waits for it. Ends the process when the server is gone or sends nonsense."""
+        self._current = None
+        while not self._calls:
+            self._take(self._receive(0))
+        call = self._calls.popleft()
+        self._cancelled = {number for number in self._cancelled if number >= call["id"]}
+        self._looked = time.monotonic()
+        self._current = call["id"]
+        return call
 
     def is_cancelled(self, call: int) -> bool:
-        return call in self._cancelled
+        """To be asked by any thread of the engine, and as often as it likes."""
+        with self._lock:
+            if call != self._current:  # a thread that outlived its call: it is to stop
+                return True
+            now = time.monotonic()
+            if call not in self._cancelled and now - self._looked >= _CANCEL_POLL_SECONDS:
+                self._looked = now
+                self._look()
+            return call in self._cancelled
 
-    def forget(self, call: int) -> None:
-        self._cancelled.discard(call)
+    def _look(self) -> None:
+        try:
+            self._take(self._receive(socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return
+
+    def _receive(self, flags: int) -> bytes:
+        try:
+            return self._connection.recv(_RECEIVED_BYTES, flags)
+        except ConnectionError:
+            return b""
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            os._exit(0)
+        try:
+            for header, _ in self._unpacker.feed(data):
+                if header["op"] == "speak":
+                    self._calls.append(header)
+                elif header["op"] == "cancel":
+                    self._cancelled.add(header["id"])
+        except frames.FrameError:
+            os._exit(0)
 
 
 def main(argv: list[str]) -> int:
     connection = socket.socket(fileno=int(argv[0]))
+    connection.setblocking(True)
     _end_with_the_server()
-    mailbox = Mailbox()
-    threading.Thread(target=_read, args=(connection, mailbox), daemon=True, name="frames").start()
+    threading.Thread(target=_end_when_closed, args=(connection.fileno(),), daemon=True, name="server").start()
     try:
         engine = make_engine(argv[1])
         capabilities = engine.load()
@@ -55,10 +103,10 @@ def main(argv: list[str]) -> int:
         _send(connection, {"op": "load_failed", "error": f"{type(error).__name__}: {error}"[:500]})
         return 1
     _send(connection, {"op": "ready", "capabilities": frames.capabilities_to_wire(capabilities)})
+    mailbox = Mailbox(connection)
     while True:
-        call = mailbox.calls.get()
+        call = mailbox.next_call()
         _answer(connection, engine, call, mailbox)
-        mailbox.forget(call["id"])
 
 
 def _end_with_the_server() -> None:
@@ -68,23 +116,16 @@ def _end_with_the_server() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "linux":
         # Beside the end of file on the socket: native code that never lets go of the interpreter lock starves the
-        # thread that reads the socket.
+        # thread that waits for it.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _read(connection: socket.socket, mailbox: Mailbox) -> None:
-    while True:
-        try:
-            frame = frames.receive_frame(connection)
-        except (OSError, frames.FrameError):
-            frame = None
-        if frame is None:
-            os._exit(0)
-        header, _ = frame
-        if header["op"] == "speak":
-            mailbox.calls.put(header)
-        elif header["op"] == "cancel":
-            mailbox.cancel(header["id"])
+def _end_when_closed(descriptor: int) -> None:
+    # Not for what there is to read, which is the main thread's: POLLHUP comes whether asked for or not.
+    waiting = select.poll()
+    waiting.register(descriptor, getattr(select, "POLLRDHUP", 0))
+    waiting.poll()
+    os._exit(0)
 
 
 def _answer(connection: socket.socket, engine: Engine, call: dict[str, Any], mailbox: Mailbox) -> None:
@@ -94,6 +135,7 @@ def _answer(connection: socket.socket, engine: Engine, call: dict[str, Any], mai
             raise Cancelled
         utterance = frames.utterance_from_wire(call["utterance"])
         speech = engine.speak(utterance, lambda: mailbox.is_cancelled(number))
+        sound = _sound(speech)
     except Cancelled:
         _send(connection, {"op": "cancelled", "id": number})
     except UtteranceError as error:
@@ -102,17 +144,46 @@ def _answer(connection: socket.socket, engine: Engine, call: dict[str, Any], mai
     except Exception as error:
         # An exception's own message may quote the text that was to be spoken, which is in no log: type and place do.
         place = where(error)
-        _send(connection, {"op": "fault", "id": number, "error": f"{place['error']} at {', '.join(place['at'][-4:])}"})
+        reason = f"{place['error']} at {', '.join(place['at'][-4:])}"
+        _send(connection, {"op": "fault", "id": number, "error": reason, "out_of_memory": _is_out_of_memory(error)})
     else:
-        samples = np.ascontiguousarray(speech.samples, dtype=np.float32).reshape(-1)
+        if sound is None:
+            _send(connection, {"op": "no_sound", "id": number})
+            return
         header = {"op": "speech", "id": number, "sample_rate": speech.sample_rate, "warnings": list(speech.warnings)}
-        _send(connection, header, samples.data.cast("B"))
+        _send(connection, header, sound)
 
 
-def _send(connection: socket.socket, header: dict[str, Any], payload: memoryview | None = None) -> None:
-    connection.sendall(frames.pack(header, 0 if payload is None else payload.nbytes))
-    if payload is not None:
-        connection.sendall(payload)
+def _sound(speech: Speech) -> bytes | None:
+    """The samples as 16-bit little-endian mono; None for what no encoder can take."""
+    samples = np.asarray(speech.samples, dtype=np.float32).reshape(-1)
+    # One number that is none makes the sum one that is none; of finite ones it cannot overflow in double precision.
+    if samples.size == 0 or speech.sample_rate <= 0 or not np.isfinite(samples.sum(dtype=np.float64)):
+        return None
+    scaled = samples * np.float32(32767.0)
+    np.rint(scaled, out=scaled)
+    # minimum and maximum: np.clip() costs more than all of this for a short clip
+    np.minimum(scaled, 32767.0, out=scaled)
+    np.maximum(scaled, -32767.0, out=scaled)
+    return scaled.astype("<i2").tobytes()
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """PyTorch raises torch.OutOfMemoryError, CuPy OutOfMemoryError, Python MemoryError: by name, to import none."""
+    while error is not None:
+        if type(error).__name__ in _OUT_OF_MEMORY:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _send(connection: socket.socket, header: dict[str, Any], payload: bytes = b"") -> None:
+    head = frames.pack(header, len(payload))
+    if len(payload) <= _RECEIVED_BYTES:
+        connection.sendall(head + payload)
+        return
+    connection.sendall(head)
+    connection.sendall(payload)
 
 
 if __name__ == "__main__":

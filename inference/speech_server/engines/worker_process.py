@@ -8,12 +8,10 @@ import logging
 import os
 import socket
 import sys
-from typing import Any
-
-import numpy as np
+from typing import Any, cast
 
 from speech_server.engines import frames
-from speech_server.engines.base import Capabilities, Speech, Utterance, UtteranceError
+from speech_server.engines.base import Capabilities, Spoken, Utterance, UtteranceError
 
 CANCEL_SECONDS = 1.0  # an engine that has not let go of a cancelled call by then is killed
 _OUTPUT_LINE_BYTES = 4096
@@ -22,30 +20,30 @@ log = logging.getLogger("speech_server.engine")
 
 
 class EngineFaultError(Exception):
-    """The engine process died, hung, failed or spoke nonsense. The process is of no more use."""
+    """The engine process died, hung, failed or spoke nonsense."""
+
+    def __init__(self, reason: str, out_of_memory: bool = False) -> None:
+        super().__init__(reason)
+        self.out_of_memory = out_of_memory
 
 
 class WorkerProcess:
     """A running engine process. Every way out of a failed call leaves it dead or idle, never busy."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._process = process
-        self._writer = writer
-        self._loaded: asyncio.Future[Capabilities] = asyncio.get_running_loop().create_future()
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._process: asyncio.subprocess.Process | None = None
+        self._connection = _Connection(self)
+        self._loaded: asyncio.Future[Capabilities] = loop.create_future()
         self._calls = 0
-        self._pending: tuple[int, asyncio.Future[Speech | None]] | None = None
-        self._fault: str | None = None
-        self._tasks = [
-            asyncio.create_task(self._read(reader)),
-            asyncio.create_task(_log_output(process.stdout, process.pid, "stdout")),
-            asyncio.create_task(_log_output(process.stderr, process.pid, "stderr")),
-        ]
+        self._pending: tuple[int, asyncio.Future[Spoken | None]] | None = None
+        self._fault: tuple[str, bool] | None = None  # why it is of no more use, and whether for lack of memory
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def start(cls, engine: str) -> WorkerProcess:
         """Start the process for a registered engine's name or a "package.module:Class". Raises OSError."""
+        worker = cls()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -58,15 +56,25 @@ class WorkerProcess:
                     stderr=asyncio.subprocess.PIPE,
                     env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 )
-            reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+            worker._process = process
+            worker._tasks = [
+                asyncio.create_task(_log_output(process.stdout, process.pid, "stdout")),
+                asyncio.create_task(_log_output(process.stderr, process.pid, "stderr")),
+            ]
+            await asyncio.get_running_loop().create_unix_connection(lambda: worker._connection, sock=ours)
         except BaseException:
             ours.close()
             raise
-        return cls(process, reader, writer)
+        return worker
 
     @property
     def pid(self) -> int:
+        assert self._process is not None
         return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        return self._fault is None
 
     async def loaded(self, seconds: float) -> Capabilities:
         """What the engine is, once it is warm. Raises EngineFaultError if it fails to load or takes longer."""
@@ -76,7 +84,7 @@ class WorkerProcess:
             self.kill(f"not loaded within {seconds:g} s")
             raise EngineFaultError(f"the engine was not loaded within {seconds:g} s") from None
 
-    async def speak(self, utterance: Utterance, seconds: float) -> Speech:
+    async def speak(self, utterance: Utterance, seconds: float) -> Spoken:
         """Say one utterance; one call at a time.
 
         When the caller is cancelled, so is the engine's call, and the CancelledError leaves here once the engine has
@@ -84,75 +92,51 @@ class WorkerProcess:
         """
         assert self._pending is None, "one call at a time"
         if self._fault is not None:
-            raise EngineFaultError(self._fault)
+            raise EngineFaultError(*self._fault)
         self._calls += 1
-        answer: asyncio.Future[Speech | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Spoken | None] = loop.create_future()
         self._pending = (self._calls, answer)
+        hanging = loop.call_later(seconds, self.kill, f"no answer within {seconds:g} s")
         try:
             self._send({"op": "speak", "id": self._calls, "utterance": frames.utterance_to_wire(utterance)})
-            done, _ = await asyncio.wait({answer}, timeout=seconds)
+            spoken = await answer
         except asyncio.CancelledError:
-            await self._cancel(answer)
+            if answer.cancelled():  # else the engine was done in this very moment
+                await self._cancel()
+            else:
+                answer.exception()
             raise
         finally:
+            hanging.cancel()
             self._pending = None
-        if not done:
-            self.kill(f"no answer within {seconds:g} s")
-            raise EngineFaultError(f"the engine gave no answer within {seconds:g} s")
-        speech = answer.result()
-        if speech is None:  # it says that it was cancelled, and nobody asked for that
+        if spoken is None:  # it says that it was cancelled, and nobody asked for that
             self.kill("cancelled a call of its own accord")
             raise EngineFaultError("the engine cancelled a call of its own accord")
-        return speech
+        return spoken
 
-    def kill(self, reason: str) -> None:
+    def kill(self, reason: str, out_of_memory: bool = False) -> None:
         """End the process now. What was asked of it fails with `reason`."""
-        self._fail(reason)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._fail(reason, out_of_memory)
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     async def gone(self) -> str:
         """Wait until the process has ended and its last output is logged; how it ended."""
+        assert self._process is not None
         code = await self._process.wait()
         self._fail(_how_it_ended(code))
-        self._writer.close()
+        self._connection.close()
         # A grandchild that holds the pipes open must not hold the server up.
         _, unfinished = await asyncio.wait(self._tasks, timeout=1)
         for task in unfinished:
             task.cancel()
         assert self._fault is not None
-        return self._fault
+        return self._fault[0]
 
-    async def _cancel(self, answer: asyncio.Future[Speech | None]) -> None:
-        self._send({"op": "cancel", "id": self._calls})
-        try:
-            done, _ = await asyncio.wait({answer}, timeout=CANCEL_SECONDS)
-        except asyncio.CancelledError:
-            self.kill("cancelled twice")
-            raise
-        if not done:
-            self.kill(f"a cancelled call went on for {CANCEL_SECONDS:g} s")
-        else:
-            answer.exception()  # whatever it was, nobody waits for it
-
-    def _send(self, header: dict[str, Any]) -> None:
-        # Not drained: a frame to the engine is small, and one call runs at a time.
-        self._writer.write(frames.pack(header))
-
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        try:
-            while (frame := await frames.read_frame(reader)) is not None:
-                self._take(*frame)
-        except (OSError, frames.FrameError, KeyError, TypeError, ValueError) as error:
-            self.kill(f"the engine process sent nonsense: {error}"[:500])
-            return
-        # The socket closes as the process dies; how it died makes the better message, if it really did.
-        with contextlib.suppress(asyncio.TimeoutError):
-            code = await asyncio.wait_for(self._process.wait(), 1)
-            self._fail(_how_it_ended(code))
-        self.kill("the engine process closed its connection")
-
-    def _take(self, header: dict[str, Any], payload: bytes) -> None:
+    def take(self, header: dict[str, Any], payload: bytes) -> None:
+        """A frame of the engine. Raises KeyError, TypeError or ValueError for nonsense."""
         op = header["op"]
         if op == "ready":
             if not self._loaded.done():
@@ -165,25 +149,93 @@ class WorkerProcess:
             return  # the late answer to a call that was given up
         answer = self._pending[1]
         if op == "speech":
-            samples = np.frombuffer(payload, dtype=np.float32).copy()  # writable: what stretches it insists
-            answer.set_result(Speech(samples, int(header["sample_rate"]), tuple(header["warnings"])))
+            answer.set_result(Spoken(payload, int(header["sample_rate"]), tuple(header["warnings"])))
         elif op == "cancelled":
             answer.set_result(None)
         elif op == "refused":
             answer.set_exception(UtteranceError(header["code"], header["message"], header["param"]))
+        elif op == "no_sound":
+            answer.set_exception(EngineFaultError("the engine returned no sound, or samples that are no numbers"))
         elif op == "fault":
-            self.kill(f"the engine failed: {header['error']}")
+            self.kill(f"the engine failed: {header['error']}", bool(header["out_of_memory"]))
         else:
             raise ValueError(f"unknown op {op!r}")
 
-    def _fail(self, reason: str) -> None:
+    def closed(self) -> None:
+        """The engine's end of the connection is gone."""
+        self._tasks.append(asyncio.get_running_loop().create_task(self._explain_the_end()))
+
+    async def _explain_the_end(self) -> None:
+        # The socket closes as the process dies; how it died makes the better message, if it really did.
+        if self._process is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                code = await asyncio.wait_for(self._process.wait(), 1)
+                self._fail(_how_it_ended(code))
+        self.kill("the engine process closed its connection")
+
+    async def _cancel(self) -> None:
+        let_go: asyncio.Future[Spoken | None] = asyncio.get_running_loop().create_future()
+        self._pending = (self._calls, let_go)
+        if self._fault is not None:
+            return
+        self._send({"op": "cancel", "id": self._calls})
+        let_go.add_done_callback(_retrieve)
+        try:
+            done, _ = await asyncio.wait({let_go}, timeout=CANCEL_SECONDS)
+        except asyncio.CancelledError:
+            self.kill("cancelled twice")
+            raise
+        if not done:
+            self.kill(f"a cancelled call went on for {CANCEL_SECONDS:g} s")
+
+    def _send(self, header: dict[str, Any]) -> None:
+        # Not drained: a frame to the engine is small, and one call runs at a time.
+        self._connection.write(frames.pack(header))
+
+    def _fail(self, reason: str, out_of_memory: bool = False) -> None:
         if self._fault is None:
-            self._fault = reason
+            self._fault = (reason, out_of_memory)
         if not self._loaded.done():
-            self._loaded.set_exception(EngineFaultError(self._fault))
+            self._loaded.set_exception(EngineFaultError(*self._fault))
             self._loaded.exception()  # the host may have stopped waiting
         if self._pending is not None and not self._pending[1].done():
-            self._pending[1].set_exception(EngineFaultError(self._fault))
+            self._pending[1].set_exception(EngineFaultError(*self._fault))
+
+
+class _Connection(asyncio.Protocol):
+    """The server's end of the socket: a protocol, because a stream reader costs three wake-ups a frame."""
+
+    def __init__(self, worker: WorkerProcess) -> None:
+        self._worker = worker
+        self._unpacker = frames.Unpacker()
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for header, payload in self._unpacker.feed(data):
+                self._worker.take(header, payload)
+        except (frames.FrameError, KeyError, TypeError, ValueError) as error:
+            self._worker.kill(f"the engine process sent nonsense: {error}"[:500])
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the interface
+        self._worker.closed()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _retrieve(answer: asyncio.Future[Spoken | None]) -> None:
+    """Whatever it was, nobody waits for it, and asyncio is not to log it."""
+    answer.exception()
 
 
 def _how_it_ended(code: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Literal
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
@@ -19,8 +22,11 @@ class Health(BaseModel):
 
 
 class Ready(BaseModel):
-    status: str = "ready"
+    """`degraded`: speech goes on, and what is listed in `failing` since then does not."""
+
+    status: Literal["ready", "degraded"]
     engine: str
+    failing: dict[str, datetime] = {}
 
 
 @router.get("/healthz")
@@ -28,9 +34,11 @@ async def healthz(service: ServiceOf) -> Health:
     return Health(version=__version__, image=service.settings.image, replica=service.settings.replica)
 
 
-@router.get("/readyz", responses={503: ERRORS[503]})
+@router.get("/readyz", response_model_exclude_defaults=True, responses={503: ERRORS[503]})
 async def readyz(service: ServiceOf) -> Ready:
     service.readiness.check()
     capabilities = service.host.capabilities
     assert capabilities is not None
-    return Ready(engine=f"{capabilities.name}/{capabilities.version}")
+    failing = service.readiness.degraded()
+    engine = f"{capabilities.name}/{capabilities.version}"
+    return Ready(status="degraded" if failing else "ready", engine=engine, failing=failing)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
-from starlette.types import Receive
+from starlette.responses import Response
 
+from speech_server.asgi_headers import header_values
 from speech_server.audio.encode import FORMATS
 from speech_server.dedup import Answer
-from speech_server.errors import ApiError, ClientLeftError
+from speech_server.errors import ApiError
 from speech_server.order import SpeechOrder
+from speech_server.routes.attendance import attended
 from speech_server.service import Service
 
 _WARNINGS = "X-Speech-Warnings"
@@ -44,7 +45,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         413: "The body is too large",
         415: "The body is not application/json",
         422: "The Idempotency-Key came with another request before",
-        429: "The engine is busy: come back after Retry-After seconds",
+        429: "The engine is busy, or this client is at its limit: come back after Retry-After seconds",
         500: "The server failed",
         503: "Not ready, or the engine failed: come back after Retry-After seconds",
     }.items()
@@ -63,26 +64,40 @@ async def _service(request: Request) -> Service:  # async: FastAPI sends a plain
 ServiceOf = Annotated[Service, Depends(_service)]
 
 
-async def speak(request: Request, service: Service, order: SpeechOrder, warnings: Iterable[str] = ()) -> Answer:
+class ClipResponse(Response):
+    """An answer with sound. Made without what the framework does for responses of every kind."""
+
+    def __init__(self, clip: Answer) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = clip.body
+        self.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in clip.headers]
+        self.raw_headers.append((b"content-length", str(len(clip.body)).encode()))
+        self.raw_headers.append((b"content-type", clip.media_type.encode()))
+
+
+async def speak(request: Request, service: Service, order: SpeechOrder, warnings: Collection[str] = ()) -> Answer:
     """The clip and its headers. Raises ApiError, or ClientLeftError after the synthesis was cancelled."""
     state = request.scope["state"]
-    work = asyncio.ensure_future(
-        service.pipeline.answer(order, state["client"], _idempotency_key(request.headers.getlist("idempotency-key")))
-    )
-    answer, repeated = await _unless_client_leaves(work, request.receive)
-    headers = dict(answer.headers)
+    idempotency_key = idempotency_key_of(header_values(request.scope, b"idempotency-key"))
+    work = service.pipeline.answer(order, state["client"], idempotency_key)
+    answer, repeated = await attended(work, request.receive, service.settings.reply_seconds)
+    state["audio_bytes"] = len(answer.body)
     state["log_fields"] = {
-        "audio_seconds": float(headers["X-Audio-Seconds"]),
-        "synthesis_seconds": float(headers["X-Synthesis-Seconds"]),
+        "audio_seconds": round(answer.audio_seconds, 3),
+        "synthesis_seconds": round(answer.synthesis_seconds, 3),
         "format": order.format,
         "repeated": repeated,
     }
+    if not repeated and not warnings and answer.headers[-1][0] != _WARNINGS:
+        return answer
+    headers = dict(answer.headers)
     if repeated:
         headers["Idempotent-Replayed"] = "true"
     told = [*warnings, *filter(None, [headers.pop(_WARNINGS, "")])]
     if told:
         headers[_WARNINGS] = header_text("; ".join(told))
-    return Answer(answer.body, answer.media_type, tuple(headers.items()))
+    return replace(answer, headers=tuple(headers.items()))
 
 
 def header_text(text: str) -> str:
@@ -92,27 +107,8 @@ def header_text(text: str) -> str:
     return printable[:_MAX_WARNINGS_CHARS].strip()
 
 
-async def _unless_client_leaves(work: asyncio.Future[tuple[Answer, bool]], receive: Receive) -> tuple[Answer, bool]:
-    leaving = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            return work.result()
-        raise ClientLeftError
-    finally:
-        for task in (work, leaving):
-            if not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ApiError):
-                    await task
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _idempotency_key(given: list[str]) -> str | None:
+def idempotency_key_of(given: list[str]) -> str | None:
+    """The one Idempotency-Key among a request's headers of this name. Raises ApiError."""
     if not given:
         return None
     if len(given) > 1 or not _IDEMPOTENCY_KEY.fullmatch(given[0]):

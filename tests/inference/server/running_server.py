@@ -111,8 +111,16 @@ class RunningServer:
         return [line for line in _complete_lines(self.log_file) if event is None or line["event"] == event]
 
     def engine_process(self) -> psutil.Process:
-        ready = self.log("engine_ready")[-1]
-        return psutil.Process(ready["pid"])
+        """The one that runs now. The log may be a moment late."""
+
+        def running() -> psutil.Process | None:
+            ready = self.log("engine_ready")
+            try:
+                return psutil.Process(ready[-1]["pid"]) if ready else None
+            except psutil.NoSuchProcess:
+                return None
+
+        return until(running)
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

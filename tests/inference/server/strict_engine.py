@@ -1,9 +1,10 @@
 """A test engine that does as its text says, and that fails where a real one would speak with the wrong voice.
 
 The first word of the text decides: `crash` (the process dies), `crashonce` (unless it is the small-footprint retry),
-`fail` (an exception), `hang` (until killed), `gate NAME` (until the file NAME exists in the control folder, or
-cancelled), `deaf NAME` (the same, but does not listen to cancels), `refuse`, `silent` (no samples), `nan`, `noise`
-(prints to both outputs), everything else is spoken: a tone of 0.05 s a character whose pitch is the voice's.
+`fail` (an exception), `sick` (the same until the file `healed` exists), `memory` (none is left), `hang` (until
+killed), `gate NAME` (until the file NAME exists in the control folder, or cancelled), `deaf NAME` (the same, but does
+not listen to cancels), `refuse`, `silent` (no samples), `nan`, `noise` (prints to both outputs), everything else is
+spoken: a tone of 0.05 s a character whose pitch is the voice's.
 
 Every call is a line in `calls.jsonl` in the folder that STRICT_ENGINE_DIR names; concurrent calls kill the process.
 """
@@ -33,6 +34,10 @@ def tone_of(voice: str | None, reference_sha256: str | None = None) -> float:
     if reference_sha256 is not None:
         return 600.0 + int(reference_sha256[:4], 16) % 400
     return {None: 220.0, "default": 220.0, "low": 110.0, "high": 440.0}[voice]
+
+
+class OutOfMemoryError(Exception):
+    """Named as PyTorch's is."""
 
 
 class StrictEngine:
@@ -71,6 +76,10 @@ class StrictEngine:
             os._exit(7)
         if word == "fail":
             raise RuntimeError(f"cannot say {utterance.text}")
+        if word == "memory":
+            raise OutOfMemoryError
+        if word == "sick" and not (self._folder / "healed").exists():
+            raise RuntimeError("sick")
         if word == "refuse":
             raise UtteranceError("language_unsupported", "this text is in no language that is spoken here")
         if word == "noise":

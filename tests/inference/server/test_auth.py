@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_server.auth import KeyRing, KeysError
+from speech_server.auth import KeyRing
 from tests.inference.server.conftest import StartServer
 from tests.inference.server.running_server import KEY, KEY_HINT, RunningServer, until
 
@@ -24,6 +25,11 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
+def ring(path: Path) -> KeyRing:
+    """One that looks at its file whenever it is asked: a second passes between two questions."""
+    return KeyRing(path, itertools.count().__next__)
+
+
 class TestKeyRing:
     def test_a_key_names_its_client(self, tmp_path: Path) -> None:
         keys = KeyRing(write(tmp_path / "keys.json", {"a": "a" * 16, "b": "b" * 16}))
@@ -35,9 +41,9 @@ class TestKeyRing:
             None,
         ]
 
-    def test_a_changed_file_is_in_force_at_once(self, tmp_path: Path) -> None:
+    def test_a_changed_file_is_in_force(self, tmp_path: Path) -> None:
         path = write(tmp_path / "keys.json", {"a": "a" * 16})
-        keys = KeyRing(path)
+        keys = ring(path)
         write(path, {"a": "z" * 16})
         assert keys.client_of("a" * 16) is None
         assert keys.client_of("z" * 16) == "a"
@@ -51,7 +57,7 @@ class TestKeyRing:
 
     def test_a_file_written_in_place_counts_too(self, tmp_path: Path) -> None:
         path = write(tmp_path / "keys.json", {"a": "a" * 16})
-        keys = KeyRing(path)
+        keys = ring(path)
         path.write_text(json.dumps({"a": "z" * 16}))
         os.utime(path, ns=(1, 1))
         assert keys.client_of("z" * 16) == "a"
@@ -61,7 +67,7 @@ class TestKeyRing:
         self, tmp_path: Path, broken: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         path = write(tmp_path / "keys.json", {"a": "a" * 16})
-        keys = KeyRing(path)
+        keys = ring(path)
         write(path, broken)
         with caplog.at_level(logging.ERROR):
             assert keys.client_of("a" * 16) == "a"
@@ -70,26 +76,32 @@ class TestKeyRing:
 
     def test_a_removed_file_keeps_the_old_keys(self, tmp_path: Path) -> None:
         path = write(tmp_path / "keys.json", {"a": "a" * 16})
-        keys = KeyRing(path)
+        keys = ring(path)
         path.unlink()
         assert keys.client_of("a" * 16) == "a"
 
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
-            ({"a b": "k" * 16}, "client 'a b': a name is"),
-            ({"a": "secret-short"}, "client 'a': its key must be 16-512"),
-            ({"a": "with space in the key"}, "client 'a': its key must be"),
-            ({"a": "k" * 16, "b": "k" * 16}, "two clients have the same key"),
-        ],
-    )
-    def test_a_file_that_cannot_be_used_is_refused_without_telling_a_key(
-        self, tmp_path: Path, content: dict[str, str], problem: str
-    ) -> None:
-        with pytest.raises(KeysError) as refused:
-            KeyRing(write(tmp_path / "keys.json", content))
-        assert problem in str(refused.value)
-        assert not any(key in str(refused.value) for key in content.values())
+    def test_the_file_is_not_looked_at_for_every_request(self, tmp_path: Path) -> None:
+        now = [0.0]
+        path = write(tmp_path / "keys.json", {"a": "a" * 16})
+        keys = KeyRing(path, lambda: now[0])
+        write(path, {"a": "z" * 16})
+        now[0] = 0.09
+        assert keys.client_of("a" * 16) == "a"
+        now[0] = 0.11
+        assert keys.client_of("a" * 16) is None
+
+    def test_policies_are_those_of_the_file_now(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "keys.json", {"a": {"key": "a" * 16, "concurrency": 3}, "b": "b" * 16})
+        keys = ring(path)
+        policy = keys.policy("a")
+        assert policy is not None
+        assert policy.concurrency == 3
+        assert keys.clients() == ["a", "b"]
+        write(path, {"b": {"key": "b" * 16, "admin": True}})
+        assert keys.policy("a") is None
+        policy = keys.policy("b")
+        assert policy is not None
+        assert policy.admin
 
 
 class TestRequests:
@@ -136,9 +148,8 @@ class TestRequests:
         server = start_server()
         assert server.generate().status_code == 200
         server.write_keys({"first": NEW_KEY})
-        assert server.generate().status_code == 401
+        until(lambda: server.generate().status_code == 401)
         assert server.generate(key=NEW_KEY).status_code == 200
         server.write_keys("broken")
-        assert server.generate(key=NEW_KEY).status_code == 200
-        until(lambda: server.log("api_keys_kept"))
+        until(lambda: server.generate(key=NEW_KEY).status_code == 200 and server.log("api_keys_kept"))
         assert NEW_KEY not in server.log_file.read_text()

@@ -203,8 +203,19 @@ class TestIdempotencyKey:
 
 
 class TestFingerprint:
-    def test_clients_and_values_are_told_apart_and_key_order_is_not(self) -> None:
-        base = fingerprint("a", {"text": "x", "seed": 1})
-        assert base == fingerprint("a", {"seed": 1, "text": "x"})
-        others = [fingerprint("b", {"text": "x", "seed": 1}), fingerprint("a", {"text": "x", "seed": 2})]
-        assert base not in others
+    def test_clients_and_values_are_told_apart(self) -> None:
+        text = "x" * 300
+        base = fingerprint("a", (text, 1, None, 0.1), None)
+        assert base == fingerprint("a", ("".join(["x"] * 300), 1, None, 0.1), None)  # equal, and not the same object
+        others = [
+            fingerprint("b", (text, 1, None, 0.1), None),
+            fingerprint("a", (text, 2, None, 0.1), None),
+            fingerprint("a", (text, 1, 0.1, None), None),
+            fingerprint("a", (text, 1, None), 0.1, None),
+            fingerprint("a", (text, "1", None, 0.1), None),
+        ]
+        assert len({base, *others}) == 6
+
+    def test_a_text_used_twice_is_as_good_as_two_equal_texts(self) -> None:
+        shared = "".join(["ab", "cd"])
+        assert fingerprint("a", (shared, shared)) == fingerprint("a", ("".join(["ab", "cd"]), "".join(["abc", "d"])))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import struct
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -39,38 +37,34 @@ def utterance(text: str, **fields: object) -> Utterance:
     return Utterance(**{**vars(plain), **fields})  # ty: ignore[invalid-argument-type]
 
 
-def from_bytes(data: bytes) -> list[frames.Frame]:
-    """Everything that a reader makes of `data` and the end of the connection."""
-
-    async def read() -> list[frames.Frame]:
-        reader = asyncio.StreamReader()
-        reader.feed_data(data)
-        reader.feed_eof()
-        found = []
-        while (frame := await frames.read_frame(reader)) is not None:
-            found.append(frame)
-        return found
-
-    return asyncio.run(read())
+def unpacked(*chunks: bytes) -> list[frames.Frame]:
+    unpacker = frames.Unpacker()
+    found = [frame for chunk in chunks for frame in unpacker.feed(chunk)]
+    assert not unpacker.inside
+    return found
 
 
 class TestFrames:
-    @given(st.text(), st.binary(max_size=100))
-    def test_both_readers_read_what_was_packed(self, text: str, payload: bytes) -> None:
+    @given(st.text(), st.binary(max_size=100), st.integers(1, 40))
+    def test_what_was_packed_arrives_in_whatever_pieces(self, text: str, payload: bytes, size: int) -> None:
         packed = frames.pack({"op": "x", "text": text}, len(payload)) + payload
         expected = ({"op": "x", "text": text}, payload)
-        assert from_bytes(packed * 2) == [expected, expected]
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            theirs.sendall(packed)
-            theirs.shutdown(socket.SHUT_WR)
-            assert frames.receive_frame(ours) == expected
-            assert frames.receive_frame(ours) is None
+        assert unpacked(packed) == [expected]
+        twice = packed * 2
+        assert unpacked(twice) == [expected, expected]
+        assert unpacked(*(twice[start : start + size] for start in range(0, len(twice), size))) == [expected, expected]
+
+    def test_a_frame_that_is_not_whole_is_told(self) -> None:
+        unpacker = frames.Unpacker()
+        packed = frames.pack({"op": "x"}, 3) + b"abc"
+        assert not list(unpacker.feed(packed[:-1]))
+        assert unpacker.inside
+        assert list(unpacker.feed(packed[-1:])) == [({"op": "x"}, b"abc")]
+        assert not unpacker.inside
 
     @pytest.mark.parametrize(
         "data",
         [
-            b"\x00",
             struct.pack("!II", 2, 0) + b"{",
             struct.pack("!II", 2, 0) + b"{}",
             struct.pack("!II", 2, 0) + b"[]",
@@ -80,15 +74,11 @@ class TestFrames:
             struct.pack("!II", 2, 2**32 - 1) + b"{}",
         ],
     )
-    def test_nonsense_is_refused_by_both_without_waiting_for_its_size(self, data: bytes) -> None:
+    def test_nonsense_is_refused_without_waiting_for_its_size(self, data: bytes) -> None:
         with pytest.raises(frames.FrameError):
-            from_bytes(data)
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            theirs.sendall(data)
-            theirs.shutdown(socket.SHUT_WR)
-            with pytest.raises(frames.FrameError):
-                frames.receive_frame(ours)
+            unpacked(data + b"}")
+        with pytest.raises(frames.FrameError):
+            unpacked(*(bytes([byte]) for byte in data + b"}"))
 
     def test_an_utterance_arrives_as_it_was(self) -> None:
         reference = Reference(sha256="0" * 64, path="/samples/0.wav", seconds=2.5)
@@ -100,7 +90,7 @@ class TestFrames:
         for emotion in emotions:
             sent = utterance("你好\n\u2028", voice="low", reference=reference, emotion=emotion, seed=2**32 - 1)
             packed = frames.pack({"op": "speak", "utterance": frames.utterance_to_wire(sent)})
-            header, _ = from_bytes(packed)[0]
+            header, _ = unpacked(packed)[0]
             assert frames.utterance_from_wire(header["utterance"]) == sent
 
 
@@ -139,10 +129,10 @@ def with_worker(scenario: Callable[[WorkerProcess], Awaitable[None]]) -> None:
 class TestWorkerProcess:
     def test_it_speaks_refuses_is_cancelled_and_dies(self, control: Path) -> None:
         async def scenario(worker: WorkerProcess) -> None:
-            speech = await worker.speak(utterance("twenty characters ok"), 10)
-            assert speech.samples.dtype == np.float32
-            assert speech.samples.shape == (22_050,)
-            assert speech.samples.flags.writeable
+            spoken = await worker.speak(utterance("twenty characters ok"), 10)
+            assert (spoken.samples, spoken.sample_rate, spoken.seconds) == (22_050, 22_050, 1.0)
+            loudest = np.abs(np.frombuffer(spoken.pcm, dtype="<i2")).max()
+            assert loudest == pytest.approx(0.5 * 32767, abs=2)
 
             with pytest.raises(UtteranceError) as refused:
                 await worker.speak(utterance("refuse"), 10)
@@ -154,7 +144,12 @@ class TestWorkerProcess:
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            assert (await worker.speak(utterance("again"), 10)).samples.size
+            assert (await worker.speak(utterance("again"), 10)).samples
+
+            with pytest.raises(EngineFaultError, match="no sound") as silent:
+                await worker.speak(utterance("nan"), 10)
+            assert not silent.value.out_of_memory
+            assert worker.usable
 
             with pytest.raises(EngineFaultError, match=r"ended \(7\)"):
                 await worker.speak(utterance("crash"), 10)
@@ -166,8 +161,8 @@ class TestWorkerProcess:
 
     def test_a_large_clip_comes_whole(self) -> None:
         async def scenario(worker: WorkerProcess) -> None:
-            speech = await worker.speak(utterance("x" * 10_000), 30)
-            assert speech.samples.size == 10_000 * 0.05 * 22_050
+            spoken = await worker.speak(utterance("x" * 10_000), 30)
+            assert spoken.samples == 10_000 * 0.05 * 22_050
 
         with_worker(scenario)
 
@@ -176,29 +171,42 @@ class TestWorkerProcess:
             process = psutil.Process(worker.pid)
             call = asyncio.create_task(worker.speak(utterance("hang"), 30))
             await asyncio.sleep(0)
-            worker._writer.close()  # as the system does when the server dies
+            worker._connection.close()  # as the system does when the server dies
             with pytest.raises(EngineFaultError):
                 await call
             await asyncio.to_thread(process.wait, 10)
 
         with_worker(scenario)
 
-    @pytest.mark.parametrize("sent", [b"\x00\x00\x00\x02\x00\x00\x00\x00[]", b"\xff" * 8])
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            b"\x00\x00\x00\x02\x00\x00\x00\x00[]",
+            b"\xff" * 8,
+            frames.pack({"op": "speech"}),
+            frames.pack({"op": "ready", "capabilities": None}),
+        ],
+    )
     def test_one_that_sends_nonsense_is_killed(self, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
         async def scenario(worker: WorkerProcess) -> None:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                reader, writer = await asyncio.open_connection(sock=ours)
-                sender = threading.Thread(target=theirs.sendall, args=(sent,))
-                sender.start()
-                await worker._read(reader)
-                sender.join()
-                writer.close()
+            call = asyncio.create_task(worker.speak(utterance("hang"), 10))
+            await asyncio.sleep(0)
+            worker._loaded = asyncio.get_running_loop().create_future()
+            worker._connection.data_received(sent)
             with pytest.raises(EngineFaultError, match="sent nonsense"):
-                await worker.speak(utterance("x"), 10)
+                await call
+            assert not worker.usable
 
         with caplog.at_level(logging.CRITICAL):
             with_worker(scenario)
+
+    def test_a_lack_of_memory_is_told_from_other_faults(self) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            with pytest.raises(EngineFaultError, match="OutOfMemoryError") as fault:
+                await worker.speak(utterance("memory"), 10)
+            assert fault.value.out_of_memory
+
+        with_worker(scenario)
 
 
 class TestHost:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from speech_server.estimate import RealTimeFactor, audio_seconds, call_deadline
-from speech_server.lane import Lane, LaneFullError, Priority
+from speech_server.estimate import RealTimeFactor
+from speech_server.lane import Lane, LaneFullError, Priority, TooLateError
 
 
 class Clock:
@@ -20,9 +21,11 @@ class Clock:
         return self.now
 
 
-def speed_of(value: float) -> RealTimeFactor:
-    speed = RealTimeFactor()
-    speed.learn(1.0, value)
+def speed_of(value: float, clock: Clock | None = None) -> RealTimeFactor:
+    """A factor that is measured and sure."""
+    speed = RealTimeFactor(clock or Clock())
+    for _ in range(4):
+        speed.learn(1.0, value)
     return speed
 
 
@@ -36,36 +39,81 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 
 
 class Visitor:
-    """Goes through the lane, notes its turn, and leaves when told."""
+    """Goes through the lane, notes its turn, and leaves when told. `seconds` of the clock pass during its turn."""
 
-    def __init__(self, lane: Lane, order: list[str], name: str, priority: Priority = Priority.INTERACTIVE) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        order: list[str],
+        name: str,
+        priority: Priority = Priority.INTERACTIVE,
+        client: str = "a",
+        audio_seconds: float = 1.0,
+        deadline: float | None = None,
+    ) -> None:
         self.leave = asyncio.Event()
-        self.task = asyncio.create_task(self._visit(lane, order, name, priority))
+        self.task = asyncio.create_task(self._visit(lane, order, name, priority, client, audio_seconds, deadline))
 
-    async def _visit(self, lane: Lane, order: list[str], name: str, priority: Priority) -> None:
-        async with lane.turn(1.0, priority):
+    async def _visit(
+        self,
+        lane: Lane,
+        order: list[str],
+        name: str,
+        priority: Priority,
+        client: str,
+        audio_seconds: float,
+        deadline: float | None,
+    ) -> None:
+        turn = await lane.enter(client, audio_seconds, priority, deadline)
+        try:
             order.append(name)
             await self.leave.wait()
+        finally:
+            lane.leave(turn)
+
+
+class Street:
+    """A lane and those who visit it; each turn takes as long as expected."""
+
+    def __init__(self, max_wait_seconds: float = 1e9) -> None:
+        self.clock = Clock()
+        self.lane = Lane(speed_of(1.0), max_wait_seconds, self.clock)
+        self.order: list[str] = []
+        self.visitors: dict[str, Visitor] = {}
+
+    async def come(self, name: str, client: str, audio_seconds: float = 1.0, batch: bool = False) -> None:
+        priority = Priority.BATCH if batch else Priority.INTERACTIVE
+        self.visitors[name] = Visitor(self.lane, self.order, name, priority, client, audio_seconds)
+        await settle()
+
+    async def pass_on(self, seconds: float = 1.0) -> None:
+        """The running one's turn ends after so long."""
+        self.clock.now += seconds
+        self.visitors[self.order[-1]].leave.set()
+        await settle()
+
+    async def empty(self) -> None:
+        while self.lane.work_seconds() > 0 or self.lane.depth:
+            await self.pass_on()
+        for visitor in self.visitors.values():
+            visitor.leave.set()
+            await visitor.task
 
 
 class TestOrder:
     def test_one_at_a_time_first_come_first_served_and_interactive_before_batch(self) -> None:
         async def scenario() -> None:
-            lane, order = Lane(speed_of(1.0), 100), []
-            names = [("a", 0), ("batch 1", 1), ("b", 0), ("batch 2", 1), ("c", 0)]
-            visitors = {}
-            for name, priority in names:
-                visitors[name] = Visitor(lane, order, name, Priority(priority))
-                await settle()
-            assert order == ["a"]
-            assert lane.depth == 4
+            street = Street()
+            for name, batch in [("a", False), ("batch 1", True), ("b", False), ("batch 2", True), ("c", False)]:
+                await street.come(name, "one client", batch=batch)
+            assert street.order == ["a"]
+            assert street.lane.depth == 4
             expected = ["a", "b", "c", "batch 1", "batch 2"]
-            for count, name in enumerate(expected, 1):
-                assert order == expected[:count]
-                visitors[name].leave.set()
-                await settle()
-            assert lane.depth == 0
-            assert lane.wait_seconds() == 0
+            for count in range(1, 6):
+                assert street.order == expected[:count]
+                await street.pass_on()
+            assert street.lane.depth == 0
+            assert street.lane.wait_seconds("one client") == street.lane.work_seconds() == 0
 
         run(scenario())
 
@@ -97,18 +145,120 @@ class TestOrder:
             assert order == ["a", "c"]
             third.leave.set()
             await third.task
-            assert lane.wait_seconds() == 0
+            assert lane.wait_seconds("a") == 0
 
         run(scenario())
 
-    def test_a_turn_that_fails_is_passed_on(self) -> None:
+
+class TestFairShare:
+    def test_one_request_is_not_behind_a_thousand_of_another_client(self) -> None:
         async def scenario() -> None:
-            lane = Lane(speed_of(1.0), 100)
-            with pytest.raises(RuntimeError, match="engine"):
-                async with lane.turn(1.0):
-                    raise RuntimeError("engine")
-            async with lane.turn(1.0):
-                pass
+            street = Street()
+            for number in range(20):
+                await street.come(f"many {number}", "many")
+            await street.come("few", "few")
+            await street.pass_on()
+            assert street.order == ["many 0", "few"]
+            await street.empty()
+
+        run(scenario())
+
+    def test_two_clients_alternate_and_what_counts_is_audio_not_requests(self) -> None:
+        async def scenario() -> None:
+            street = Street()
+            await street.come("running", "other")
+            for number in range(3):
+                await street.come(f"long {number}", "long", 4.0)
+            for number in range(8):
+                await street.come(f"short {number}", "short", 1.0)
+            while street.lane.depth:
+                await street.pass_on(4.0 if street.order[-1].startswith("long") else 1.0)
+            # Four seconds each in turn: while both wait, neither is more than a call ahead.
+            had = {"long": 0.0, "short": 0.0}
+            for name in street.order[1:10]:
+                kind = name.split()[0]
+                had[kind] += 4.0 if kind == "long" else 1.0
+                assert abs(had["long"] - had["short"]) <= 4.0
+            await street.empty()
+
+        run(scenario())
+
+    def test_nobody_saves_up_by_staying_away(self) -> None:
+        async def scenario() -> None:
+            street = Street()
+            for number in range(10):
+                await street.come(f"early {number}", "early")
+            for _ in range(6):
+                await street.pass_on()
+            for number in range(4):
+                await street.come(f"late {number}", "late")
+            await street.empty()
+            assert street.order[7:11] != ["late 0", "late 1", "late 2", "late 3"]
+            assert sum(name.startswith("late") for name in street.order[7:11]) == 2
+
+        run(scenario())
+
+    def test_who_took_longer_than_expected_pays_for_it(self) -> None:
+        async def scenario() -> None:
+            street = Street()
+            for number in range(3):
+                await street.come(f"slow {number}", "slow")
+                await street.come(f"plain {number}", "plain")
+            assert street.order == ["slow 0"]
+            await street.pass_on(10.0)  # expected: 1 s
+            for _ in range(3):
+                await street.pass_on(1.0)
+            assert street.order == ["slow 0", "plain 0", "plain 1", "plain 2", "slow 1"]
+            await street.empty()
+
+        run(scenario())
+
+
+class TestBatch:
+    def test_it_is_not_starved_by_interactive_work_without_end(self) -> None:
+        async def scenario() -> None:
+            street = Street()
+            await street.come("interactive 0", "a")
+            for number in range(3):
+                await street.come(f"batch {number}", "b", batch=True)
+            for number in range(1, 40):
+                await street.come(f"interactive {number}", "a")
+                await street.pass_on()
+            places = [place for place, name in enumerate(street.order) if name.startswith("batch")]
+            assert len(places) == 3
+            assert all(9 <= later - earlier <= 11 for earlier, later in pairwise(places))
+            await street.empty()
+
+        run(scenario())
+
+    def test_a_long_clip_waits_longer_for_its_turn(self) -> None:
+        async def scenario() -> None:
+            street = Street()
+            await street.come("interactive 0", "a")
+            await street.come("batch", "b", audio_seconds=3.0, batch=True)
+            for number in range(1, 31):
+                await street.come(f"interactive {number}", "a")
+                await street.pass_on()
+            assert 26 <= street.order.index("batch") <= 28
+            await street.empty()
+
+        run(scenario())
+
+    def test_it_is_never_refused_for_a_full_lane_and_says_when_it_wants_more(self) -> None:
+        async def scenario() -> None:
+            street = Street(max_wait_seconds=0.5)
+            await street.come("running", "a")
+            await street.come("batch", "a", audio_seconds=100.0, batch=True)
+            assert street.lane.depth == 1
+            room = street.lane.batch_room
+            assert room > 0
+            with street.lane.batch_clip(), street.lane.batch_clip(), street.lane.batch_clip():
+                assert street.lane.batch_room == room - 3 == 0
+                waiting = asyncio.create_task(street.lane.wait_for_batch_room())
+                await settle()
+                assert not waiting.done()
+            await asyncio.wait_for(waiting, 1)
+            await street.empty()
 
         run(scenario())
 
@@ -122,15 +272,33 @@ class TestAdmission:
             await settle()
             visitors += [Visitor(lane, order, "queued"), Visitor(lane, order, "batch", Priority.BATCH)]
             await settle()
-            assert lane.wait_seconds() == pytest.approx(0.5 + 0.5)
-            assert lane.wait_seconds(Priority.BATCH) == pytest.approx(0.5 + 1.0)
+            ninth = 0.5 / 9  # of batch work in between
+            assert lane.wait_seconds("a") == pytest.approx(0.5 + 0.5 + ninth)
+            assert lane.wait_seconds("a", Priority.BATCH) == pytest.approx(0.5 + 1.0)
+            assert lane.work_seconds() == pytest.approx(0.5 + 1.0)
             clock.now = 0.2
-            assert lane.wait_seconds() == pytest.approx(0.3 + 0.5)
+            assert lane.wait_seconds("a") == pytest.approx(0.3 + 0.5 + ninth)
             clock.now = 9.0  # late: no longer than that is known of it
-            assert lane.wait_seconds() == pytest.approx(0.5)
+            assert lane.wait_seconds("a") == pytest.approx(0.5 + ninth)
             for visitor in visitors:
                 visitor.leave.set()
                 await visitor.task
+
+        run(scenario())
+
+    def test_each_client_waits_for_its_own_share(self) -> None:
+        async def scenario() -> None:
+            street = Street(max_wait_seconds=10)
+            for number in range(11):
+                await street.come(f"many {number}", "many")
+            await street.come("running", "few")
+            assert street.lane.wait_seconds("many") == pytest.approx(12.0)
+            # one running, and one of the other's at most before each of its own
+            assert street.lane.wait_seconds("few") <= 4.0
+            with pytest.raises(LaneFullError):
+                street.lane.check("many")
+            street.lane.check("few")
+            await street.empty()
 
         run(scenario())
 
@@ -140,34 +308,42 @@ class TestAdmission:
             visitors = [Visitor(lane, order, "running"), Visitor(lane, order, "queued")]
             await settle()
             with pytest.raises(LaneFullError) as refused:
-                async with lane.turn(1.0):
-                    raise AssertionError("never admitted")
+                await lane.enter("a", 1.0)
             assert refused.value.wait_seconds == pytest.approx(20.0)
             assert lane.depth == 1
             for visitor in visitors:
                 visitor.leave.set()
                 await visitor.task
-            lane.check()
+            lane.check("a")
 
         run(scenario())
 
 
-class TestEstimate:
-    def test_chinese_and_english_of_the_same_meaning_are_about_as_long(self) -> None:
-        chinese = audio_seconds("这本书我还没有看完,明天就要还给图书馆。")
-        english = audio_seconds("I have not finished this book, and tomorrow it must go back to the library.")
-        assert chinese == pytest.approx(english, rel=0.3)
-        assert audio_seconds("") == 0
+class TestDeadline:
+    def test_a_call_that_could_not_end_in_time_is_refused_at_once(self) -> None:
+        async def scenario() -> None:
+            street = Street()
+            await street.come("running", "a", audio_seconds=10.0)
+            with pytest.raises(LaneFullError):
+                await street.lane.enter("a", 5.0, deadline=14.0)
+            turn = asyncio.create_task(street.lane.enter("a", 5.0, deadline=1000.0))
+            await settle()
+            await street.pass_on(10.0)
+            street.lane.leave(await turn)
 
-    def test_the_first_measurement_replaces_the_guess_and_later_ones_are_averaged_in(self) -> None:
-        speed = RealTimeFactor()
-        speed.learn(10.0, 0.2)
-        assert speed.value == pytest.approx(0.02)
-        speed.learn(10.0, 1.2)
-        assert speed.value == pytest.approx(0.02 + 0.2 * 0.1)
-        speed.learn(0.0, 1.0)
-        assert speed.value == pytest.approx(0.04)
+        run(scenario())
 
-    def test_a_deadline_grows_with_a_long_text_only(self) -> None:
-        assert call_deadline("short", 120.0) == 120.0
-        assert call_deadline("x" * 500, 120.0) == 1200.0
+    def test_one_whose_time_runs_out_in_the_lane_leaves_it(self) -> None:
+        async def scenario() -> None:
+            lane, order = Lane(speed_of(0.001), 100, asyncio.get_running_loop().time), []
+            running = Visitor(lane, order, "running")
+            await settle()
+            late = asyncio.create_task(lane.enter("b", 1.0, deadline=asyncio.get_running_loop().time() + 0.02))
+            with pytest.raises(TooLateError):
+                await late
+            assert lane.depth == 0
+            running.leave.set()
+            await running.task
+            assert lane.work_seconds() == 0
+
+        run(scenario())

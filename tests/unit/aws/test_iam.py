@@ -79,16 +79,21 @@ class TestNodePolicy:
         ("secretsmanager:GetSecretValue", ACCESS.keys_arn),
         *(
             ("s3:GetObject", f"{ACCESS.bucket_arn}/{folder}/a")
-            for folder in ("voices", "uploads", "results", "weights")
+            for folder in ("voices", "uploads", "results", "jobs", "audit", "usage", "weights")
         ),
-        *(("s3:PutObject", f"{ACCESS.bucket_arn}/{folder}/a") for folder in ("voices", "uploads", "results", "logs")),
-        ("s3:DeleteObject", f"{ACCESS.bucket_arn}/voices/a"),
+        *(
+            ("s3:PutObject", f"{ACCESS.bucket_arn}/{folder}/a")
+            for folder in ("voices", "uploads", "results", "jobs", "audit", "usage", "logs")
+        ),
+        *(("s3:DeleteObject", f"{ACCESS.bucket_arn}/{folder}/a") for folder in ("voices", "uploads", "jobs")),
         ("s3:ListBucket", ACCESS.bucket_arn),
         ("sqs:ReceiveMessage", ACCESS.queue_arn),
         ("sqs:DeleteMessage", ACCESS.queue_arn),
         ("sqs:ChangeMessageVisibility", ACCESS.queue_arn),
         ("sqs:SendMessage", ACCESS.queue_arn),
         ("sqs:GetQueueAttributes", ACCESS.dead_letter_arn),
+        ("sqs:ReceiveMessage", ACCESS.dead_letter_arn),
+        ("sqs:DeleteMessage", ACCESS.dead_letter_arn),
         ("sns:Publish", ACCESS.topic_arn),
         ("logs:PutLogEvents", f"{ACCESS.log_group_arn}:log-stream:server/i-1"),
         ("cloudwatch:PutMetricData", "*"),
@@ -110,7 +115,9 @@ class TestNodePolicy:
         ("s3:PutObject", f"{ACCESS.bucket_arn}/a"),
         ("sqs:DeleteQueue", ACCESS.queue_arn),
         ("sqs:PurgeQueue", ACCESS.queue_arn),
-        ("sqs:ReceiveMessage", ACCESS.dead_letter_arn),
+        ("sqs:SendMessage", ACCESS.dead_letter_arn),
+        ("s3:DeleteObject", f"{ACCESS.bucket_arn}/audit/a"),
+        ("s3:DeleteObject", f"{ACCESS.bucket_arn}/usage/a"),
         ("sns:Publish", f"arn:aws:sns:us-west-2:{ACCOUNT}:another"),
         ("logs:DeleteLogStream", f"{ACCESS.log_group_arn}:log-stream:server/i-1"),
         ("logs:CreateLogGroup", ACCESS.log_group_arn),
@@ -152,8 +159,8 @@ class TestNodePolicy:
 
     def test_a_listing_is_of_the_folders_that_may_be_read(self):
         (listing,) = [one for one in node_policy(ACCESS)["Statement"] if one["Sid"] == "ListObjects"]
-        assert "logs/*" not in listing["Condition"]["StringLike"]["s3:prefix"]
-        assert "voices/*" in listing["Condition"]["StringLike"]["s3:prefix"]
+        assert "logs/*" not in listing["Condition"]["StringLikeIfExists"]["s3:prefix"]
+        assert "voices/*" in listing["Condition"]["StringLikeIfExists"]["s3:prefix"]
 
     def test_an_open_registry_needs_no_right(self):
         policy = node_policy(dataclasses.replace(ACCESS, repository_arn=None))

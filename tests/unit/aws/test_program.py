@@ -69,7 +69,9 @@ GRID["production"] = {
 PARTS = {
     "Network", "ObjectStore", "JobQueue", "ApiKeys", "ServerImage", "GpuFleet", "LoadBalancer", "Monitoring",
 }  # fmt: skip
-OUTPUTS = {"url", "healthUrl", "bucket", "queue", "apiKeysSecret", "image", "fleet", "region", "dashboardUrl"}
+OUTPUTS = {
+    "url", "healthUrl", "bucket", "queue", "apiKeysSecret", "image", "fleet", "region", "dashboardUrl", "price",
+}  # fmt: skip
 
 
 def run(*, preview: bool = False, **values: object) -> tuple[Recorder, dict]:

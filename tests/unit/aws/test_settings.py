@@ -171,7 +171,7 @@ class TestProblems:
         ]
 
     def test_no_key_is_shown(self):
-        for values in ({"apiKeys": {"a": "hunter2"}}, {"apiKeys": {"a": f"{KEY} x"}}, {"apiKeys": {"a": [KEY]}}):
+        for values in ({"apiKeys": {"a": "hunter2"}}, {"apiKeys": {"a": f"{KEY} x"}}, {"apiKeys": {"a": [[KEY]]}}):
             assert not any("hunter2" in text or KEY in text for text in problems(**values))
 
 
