@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speech_server.audio.encode import wav
+from speech_server.audio.encode import wav_of_int16
 from speech_server.audio.levels import loudest_block_dbfs
 from speech_server.audio.readers import ACCEPTED, OpenedAudio, UndecodableError, reader_for
 from speech_server.engines.base import Reference
@@ -93,12 +93,19 @@ def write_reference(decoded: DecodedReference, folder: Path) -> Reference:
 
     Safe beside other writers of the same content: the file appears whole or not at all. Raises OSError.
     """
-    content = wav(decoded.samples, decoded.sample_rate)
+    content = sample_wav(decoded)
     sha256 = hashlib.sha256(content).hexdigest()
     path = folder / f"{sha256}.wav"
     if not path.exists():
         _write_whole(path, content)
     return Reference(sha256=sha256, path=str(path), seconds=decoded.seconds)
+
+
+def sample_wav(decoded: DecodedReference) -> bytes:
+    """A sample as a mono 16-bit WAV. What comes from such a file becomes the same bytes again."""
+    # The reader divides by 32,768, and so 1.0 does not fit in.
+    pcm = np.clip(np.rint(decoded.samples * np.float32(32768.0)), -32768, 32767).astype("<i2")
+    return wav_of_int16(pcm.tobytes(), decoded.sample_rate)
 
 
 def _check_header(channels: int, rate: int, limits: ReferenceLimits) -> None:

@@ -281,6 +281,8 @@ class TestWriteReference:
         decoded = decode_reference(sound_file(voice()), LIMITS)
         first = write_reference(decoded, tmp_path)
         assert write_reference(decoded, tmp_path) == first
+        kept = decode_reference(Path(first.path).read_bytes(), LIMITS)
+        assert write_reference(kept, tmp_path) == first  # a job's sample goes this way, and must stay the same voice
         other = write_reference(decode_reference(sound_file(voice(3)), LIMITS), tmp_path)
         assert other.path != first.path
         assert sorted(tmp_path.iterdir()) == sorted([Path(first.path), Path(other.path)])

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import soxr
 
-from speech_server.audio.encode import FORMATS, PCM_RATE, encode
+from speech_server.audio.encode import FORMATS, PCM_RATE, encode, from_int16, to_int16, wav_of_int16
 
 RATE = 22_050
 
@@ -131,3 +131,14 @@ class TestImport:
             "encode(numpy.ones(100, dtype='float32'), 22050, 'wav'); sys.exit('av' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", program], cwd="inference", check=False).returncode == 0
+
+
+class TestInt16:
+    @pytest.mark.parametrize("count", [1, 2, 22_050])
+    def test_a_wav_of_ready_samples_is_the_one_of_the_library(self, count: int) -> None:
+        samples = np.linspace(-1, 1, count, dtype=np.float32)
+        assert wav_of_int16(to_int16(samples).tobytes(), 22_050) == encode(samples, 22_050, "wav")
+
+    def test_back_and_forth_loses_nothing(self) -> None:
+        every = np.arange(-32767, 32768, dtype="<i2")
+        assert (to_int16(from_int16(every)) == every).all()
