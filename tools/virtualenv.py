@@ -45,13 +45,26 @@ def ensure(checkout: Checkout, requirements: str) -> None:
             _make(checkout.venv, reason, current)
 
     with step(f"Python packages ({file.name})") as current:
-        _install(
-            checkout, f"requirements-{requirements}", file, ["--require-hashes", "--requirement", str(file)], current
-        )
+        options = ["--require-hashes", "--requirement", str(file)]
+        _install(checkout.venv, checkout.root, f"requirements-{requirements}", file, options, current)
     with step("Command indextts2") as current:
         # setuptools is one of the pinned requirements: without build isolation nothing is downloaded for this.
         options = ["--no-deps", "--no-build-isolation", "--editable", str(project.parent)]
-        _install(checkout, "command", project, options, current)
+        _install(checkout.venv, checkout.root, "command", project, options, current)
+
+
+def ensure_separate(checkout: Checkout, venv: Path, requirements: Path) -> None:
+    """An environment of its own for what cannot share `.venv`, made, mended and filled in the same way."""
+    if not requirements.is_file():
+        raise SetupError(f"{requirements} is missing: the checkout is not whole; `git status` shows what is gone")
+    with step(f"Python packages ({requirements.parent.name}/{requirements.name})") as current:
+        reason = why_unusable(venv)
+        if reason is not None:
+            ensure_venv_module(current)
+            _make(venv, reason, current)
+        _install(
+            venv, checkout.root, "requirements", requirements, ["--require-hashes", "-r", str(requirements)], current
+        )
 
 
 def why_unusable(venv: Path) -> str | None:
@@ -94,8 +107,8 @@ def _make(venv: Path, reason: str, current: Step) -> None:
     current.done("made .venv")
 
 
-def _install(checkout: Checkout, name: str, source: Path, options: list[str], current: Step) -> None:
-    stamps = checkout.venv / _STAMPS
+def _install(venv: Path, root: Path, name: str, source: Path, options: list[str], current: Step) -> None:
+    stamps = venv / _STAMPS
     stamp = stamps / name
     digest = hashlib.sha256(sys.version.encode() + b"\0" + source.read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text() == digest:
@@ -106,10 +119,10 @@ def _install(checkout: Checkout, name: str, source: Path, options: list[str], cu
     stamp.unlink(missing_ok=True)
     installing = stamps / _INSTALLING
     installing.touch()
-    command = [str(checkout.venv / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off", *options]
+    command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off", *options]
     # Where packages come from (index, proxy, certificates) is the user's own pip configuration: nothing here sets it.
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
-    finished = follow(command, lambda line: current.live(_short(line)), env=environment, cwd=checkout.root)
+    finished = follow(command, lambda line: current.live(_short(line)), env=environment, cwd=root)
     if finished.status != 0:
         advice = pip_advice("\n".join(finished.tail))
         if advice.undone:  # pip gave up before or undid what it wrote: the environment is as it was

@@ -6,6 +6,7 @@ from components.aws.image import ServerImage
 from components.aws.load_balancer import LoadBalancer
 from components.aws.monitoring import Monitoring
 from components.aws.network import Network
+from components.aws.price import bill
 from components.aws.provider import providers
 from components.aws.queue import JobQueue
 from components.aws.secrets import ApiKeys
@@ -17,6 +18,7 @@ PARTS = Parts(
     check=check,
     providers=providers,
     survey=survey,
+    bill=bill,
     network=Network,
     store=ObjectStore,
     queue=JobQueue,

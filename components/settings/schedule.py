@@ -58,6 +58,12 @@ class ScheduleSettings(Model):
         return _cron(self.up, _day_numbers(self.days))
 
     @property
+    def hours_a_week(self) -> float:
+        """How long nodes are wanted in a week."""
+        up, down = (int(time[:2]) + int(time[3:]) / 60 for time in (self.up, self.down))
+        return (down - up) % 24 * len(_day_numbers(self.days))
+
+    @property
     def down_cron(self) -> str:
         """When nodes go; on the day after, where `down` is before `up`."""
         days = _day_numbers(self.days)

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.engine
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 QUOTA_CODES = ("L-DB2E81BA", "L-3819A6DF")
 ROTATED = "the-key-that-came-after-it-and-is-long-0123456789"
-OUTPUTS = {"url", "healthUrl", "bucket", "queue", "apiKeysSecret", "image", "fleet", "region", "dashboardUrl"}
+OUTPUTS = {
+    "url", "healthUrl", "bucket", "queue", "apiKeysSecret", "image", "fleet", "region", "dashboardUrl", "price",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="class")

@@ -15,6 +15,9 @@ from speech_server import __version__
 COMMANDS = {
     "serve": ("speech_server.cli.serve", "run the speech server; its settings are SPEECH_... environment variables"),
     "say": ("speech_server.cli.say", "have a text spoken into a sound file"),
+    "jobs": ("speech_server.cli.jobs", "order clips for later, ask for them, cancel them"),
+    "voices": ("speech_server.cli.voices", "register voices, list and delete them"),
+    "price": ("speech_server.cli.price", "what the stacks of a checkout cost, side by side"),
 }
 
 
