@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-
 import pulumi
 from pulumi_aws import secretsmanager
 
 from components import contracts
 from components.contracts import ApiKeysArgs
+from components.keys_file import keys_file, version
 from components.settings import AwsSettings
 
 # The longest that Secrets Manager keeps a deleted secret; its name is taken for so long. 0 deletes at once.
@@ -47,13 +44,3 @@ class ApiKeys(contracts.ApiKeys):
         self.arn = secret.arn
         self.generated = None
         self.register_outputs({"reference": self.reference})
-
-
-def keys_file(clients: Mapping[str, str]) -> str:
-    """What the server reads: a JSON object of client names and keys, the same whatever their order."""
-    return json.dumps(dict(sorted(clients.items())))
-
-
-def version(text: str) -> int:
-    """A whole number that is another for another text, within what the engine's numbers (doubles) hold exactly."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")

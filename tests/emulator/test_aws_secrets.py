@@ -5,7 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from components.aws.secrets import RECOVERY_DAYS, keys_file, version
+from components.aws.secrets import RECOVERY_DAYS
+from components.keys_file import keys_file, version
 
 OLD = {"studio": "k" * 40}
 NEW = {"studio": "n" * 40, "school": "s" * 40}
