@@ -72,7 +72,7 @@ class StackSettings(Model):
         keyless = sorted(clients.keys() - info.data["api_keys"].keys() - set(cls.own_clients))
         if keyless:
             raise ValueError(
-                f"{', '.join(keyless)} has no key; set one in indextts2:apiKeys, or remove the client here"
+                f"{', '.join(keyless)} has no key; set it in indextts2:apiKeys, or remove it here"
             )
         return clients
 

@@ -6,8 +6,9 @@ import pulumi
 import pytest
 
 from components.aws.bucket import bucket_policy
-from components.aws.storage import ObjectStore, lifecycle
+from components.aws.storage import ObjectStore
 from components.contracts import ObjectStoreArgs
+from components.lifecycle import lifecycle
 from tests.unit.aws.one_part import aws_settings, register
 
 
