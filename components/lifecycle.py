@@ -25,6 +25,7 @@ def lifecycle(storage: CloudStorageSettings) -> tuple[LifecycleRule, ...]:
     """What goes by itself. Voices and weights stay until somebody deletes them."""
     return (
         LifecycleRule("results", "results/", storage.result_days, noncurrent=1),
+        LifecycleRule("jobs", "jobs/", storage.result_days, noncurrent=1),
         LifecycleRule("logs", "logs/", storage.log_days, noncurrent=1),
         LifecycleRule("uploads", "uploads/", UPLOAD_DAYS, noncurrent=1),
         LifecycleRule("everything", "", None, noncurrent=RECOVERABLE_DAYS),

@@ -11,6 +11,9 @@ SERVER_UID = 10001
 KEYS_FILE = "/run/indextts2/keys/keys.json"
 # What a request may wait in a node's lane before it is spoken.
 LONGEST_WAIT_SECONDS = 60
+# What a client may wait for its clip, in all: less than what the load balancer of either cloud waits for the server
+# (600 s on Alibaba Cloud). A text that cannot be spoken in this time is refused with a pointer to jobs.
+REPLY_SECONDS = 590
 # A server that is told to go lets go of what is not finished after this.
 DRAIN_SECONDS = 660
 
@@ -42,6 +45,7 @@ def server_environment(engine: str, image: str, urls: ServerUrls) -> dict[str, s
         "SPEECH_IMAGE": image,
         "SPEECH_WORK_DIR": "/work",
         "SPEECH_MAX_WAIT_SECONDS": str(LONGEST_WAIT_SECONDS),
+        "SPEECH_REPLY_SECONDS": str(REPLY_SECONDS),
         "SPEECH_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "SPEECH_STORE": urls.store,
         "SPEECH_QUEUE": urls.queue,

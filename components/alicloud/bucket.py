@@ -24,7 +24,11 @@ def private_bucket(
     logs: oss.Bucket | None = None,
     cors: oss.BucketCorsRuleArgs | None = None,
 ) -> oss.Bucket:
-    """The bucket `name`: private, public access blocked, encrypted by OSS's own keys, versioned, TLS 1.2 or newer only.
+    """The bucket `name`: private, public access blocked, encrypted by OSS's own keys, TLS 1.2 or newer only.
+
+    Not versioned: in a bucket that is, or was, OSS does not heed x-oss-forbid-overwrite, by which the servers see to it
+    that each job has one result and each voice's name one owner
+    (https://www.alibabacloud.com/help/en/oss/developer-reference/putobject).
 
     `logs`: the bucket of its access log. What has an argument of the bucket's own is one: a bucket reads back all of
     its properties, and would on a refresh take away what a resource beside it has set. `opts` are the bucket's; what
@@ -37,7 +41,6 @@ def private_bucket(
         force_destroy=settings.storage.force_destroy,
         redundancy_type="LRS",
         storage_class="Standard",
-        versioning=oss.BucketVersioningArgs(status="Enabled"),
         server_side_encryption_rule=oss.BucketServerSideEncryptionRuleArgs(sse_algorithm="AES256"),
         lifecycle_rules=[_lifecycle(rule) for rule in rules],
         # The rule for everything covers the prefixes of the others; the earliest time of all counts.
@@ -59,12 +62,6 @@ def _lifecycle(rule: LifecycleRule) -> oss.BucketLifecycleRuleArgs:
         id=rule.id,
         enabled=True,
         prefix=rule.prefix,
-        # Without an age, at least the marks of deleted objects go once nothing is behind them.
-        expirations=[
-            oss.BucketLifecycleRuleExpirationArgs(days=rule.expire)
-            if rule.expire
-            else oss.BucketLifecycleRuleExpirationArgs(expired_object_delete_marker=True)
-        ],
-        noncurrent_version_expirations=[oss.BucketLifecycleRuleNoncurrentVersionExpirationArgs(days=rule.noncurrent)],
+        expirations=[oss.BucketLifecycleRuleExpirationArgs(days=rule.expire)] if rule.expire else None,
         abort_multipart_uploads=[oss.BucketLifecycleRuleAbortMultipartUploadArgs(days=1)],
     )

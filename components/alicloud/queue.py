@@ -71,7 +71,9 @@ class JobQueue(contracts.JobQueue):
         self.queue_name = jobs.queue_name
         self.dead_letter_name = dead.queue_name
         self.topic_name = topic.topic_name
-        self.url = jobs.queue_name.apply(lambda queue: message_url("smq", settings, queue))
+        self.url = pulumi.Output.all(jobs.queue_name, dead.queue_name).apply(
+            lambda names: f"{message_url('smq', settings, names[0])}&dead={names[1]}"
+        )
         self.topic_url = topic.topic_name.apply(lambda own: message_url("smq-topic", settings, own))
         self.register_outputs({"url": self.url, "topic": self.topic_url})
 

@@ -44,14 +44,13 @@ def node_policy(access: NodeAccess) -> Policy:
         _allow(["oss:GetObject"], _objects(access, READ_FOLDERS)),
         _allow(["oss:PutObject", "oss:AbortMultipartUpload"], _objects(access, WRITE_FOLDERS)),
         _allow(["oss:DeleteObject"], _objects(access, DELETE_FOLDERS)),
+        # Of the whole bucket: without this right, OSS says of an object that is not there that it may not be read.
+        _allow(["oss:ListObjects"], [f"acs:oss:*:*:{access.bucket}"]),
+        _allow(["mns:SendMessage"], [f"{_queue(access, access.queue)}/messages"]),
+        # Dead jobs too: an administrator of the service lists them and puts them back into the queue.
         _allow(
-            ["oss:ListObjects"],
-            [f"acs:oss:*:*:{access.bucket}"],
-            {"StringLike": {"oss:Prefix": [f"{folder}/*" for folder in READ_FOLDERS]}},
-        ),
-        _allow(
-            ["mns:SendMessage", "mns:ReceiveMessage", "mns:DeleteMessage", "mns:ChangeMessageVisibility"],
-            [f"{_queue(access, access.queue)}/messages"],
+            ["mns:ReceiveMessage", "mns:DeleteMessage", "mns:ChangeMessageVisibility"],
+            [f"{_queue(access, name)}/messages" for name in (access.queue, access.dead_letters)],
         ),
         _allow(["mns:GetQueueAttributes"], [_queue(access, access.queue), _queue(access, access.dead_letters)]),
         _allow(

@@ -14,7 +14,7 @@ from components.settings import AlicloudSettings
 
 class ObjectStore(contracts.ObjectStore):
     """- A bucket of access logs: who fetched which voice, kept as long as other logs.
-    - The bucket, private and versioned (see bucket.py), because voices must outlive a mistake; with a lifecycle per
+    - The bucket, private (see bucket.py), with a lifecycle per
       prefix, so that results and logs do not pile up, and CORS for reading, because a browser plays results by
       presigned URLs.
     """

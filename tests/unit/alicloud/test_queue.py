@@ -48,6 +48,7 @@ class TestQueue:
 class TestUrls:
     def test_they_name_region_account_and_name(self):
         _, outputs = queue()
-        assert outputs["url"] == f"smq://cn-hangzhou/{ACCOUNT}/{outputs['queue_name']}?internal=true"
+        jobs, dead = outputs["queue_name"], outputs["dead_letter_name"]
+        assert outputs["url"] == f"smq://cn-hangzhou/{ACCOUNT}/{jobs}?internal=true&dead={dead}"
         assert outputs["topic_url"] == f"smq-topic://cn-hangzhou/{ACCOUNT}/{outputs['topic_name']}?internal=true"
         assert len({outputs["queue_name"], outputs["dead_letter_name"], outputs["topic_name"]}) == 3

@@ -74,7 +74,7 @@ class TestAccess:
 class TestLifecycle:
     def test_results_and_logs_go_after_the_days_of_the_settings(self):
         rules = {rule.prefix: rule for rule in lifecycle(aws_settings(storage={"resultDays": 9, "logDays": 5}).storage)}
-        assert (rules["results/"].expire, rules["logs/"].expire) == (9, 5)
+        assert (rules["results/"].expire, rules["jobs/"].expire, rules["logs/"].expire) == (9, 9, 5)
 
     def test_voices_and_weights_stay(self):
         rules = lifecycle(aws_settings().storage)
