@@ -121,9 +121,8 @@ class PublicAddressSettings(Model):
 
 
 class CloudStorageSettings(StorageSettings):
-    """How long objects are kept, in days."""
+    """What clouds add: how long logs are kept, in days."""
 
-    result_days: int = Field(ge=1, le=3650)
     log_days: int = Field(ge=1, le=3650)
 
 

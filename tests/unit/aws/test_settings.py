@@ -39,12 +39,12 @@ class TestDefaults:
         assert (settings.zones, settings.ami) == ((), None)
 
     def test_a_local_stack_takes_no_key_of_aws_not_even_inside_an_object(self):
-        config = {"indextts2:region": "eu-west-1", "indextts2:storage": json.dumps({"resultDays": 3})}
+        config = {"indextts2:region": "eu-west-1", "indextts2:storage": json.dumps({"logDays": 3})}
         with pytest.raises(SettingsError) as caught:
             load("local", config)
         assert [text.split(": ")[0] for text in caught.value.problems] == [
             "indextts2:region",
-            "indextts2:storage.resultDays",
+            "indextts2:storage.logDays",
         ]
 
 
