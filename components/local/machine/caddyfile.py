@@ -42,8 +42,7 @@ def caddyfile(layout: Layout, host: str, port: int) -> str:
     clients keep open, and a request that is just being sent on one is lost.
 
     A request goes to the replica with the fewest in flight. When that one dies, the request is sent to another, POST
-    included: the server answers a repeated request from the first one's result, and a synthesis has no other effect. A
-    job is accepted once for an Idempotency-Key, so one that comes without gets one here.
+    included: the server answers a repeated request from the first one's result, and a synthesis has no other effect.
     """
     backends = " ".join(f'"unix/{socket_of(layout, name)}"' for name in REPLICAS)
     return f"""# written by pulumi; `pulumi up --refresh` undoes changes by hand
@@ -80,12 +79,6 @@ http://:{port} {{
 	}}
 	@unnamed not header X-Request-Id *
 	request_header @unnamed X-Request-Id {{http.request.uuid}}
-	@unkeyed {{
-		method POST
-		path /v1/jobs
-		not header Idempotency-Key *
-	}}
-	request_header @unkeyed Idempotency-Key {{http.request.uuid}}
 	header -Server
 	@unsized header Transfer-Encoding *
 	handle @unsized {{
@@ -107,7 +100,7 @@ http://:{port} {{
 			lb_try_interval 100ms
 			lb_retry_match {{
 				method POST
-				path /generate /v1/audio/speech /v1/jobs
+				path /generate /v1/audio/speech
 			}}
 			request_buffers {BUFFER}
 			health_uri /readyz
