@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from tests import invented_alicloud
 from tests.sdk_schema import Schema, is_list
 
 ACCOUNT = "123456789012"
@@ -54,9 +55,27 @@ def invented(
 
     `name` is what the cloud calls the resource; two names give two ids. `tags` are the provider's default tags.
     """
+    code = hashlib.sha256(f"{schema.token}/{region}/{name}".encode()).hexdigest()
+    package = schema.token.partition(":")[0]
+    if package == "alicloud":
+        shaped = invented_alicloud.shaped(schema, name, inputs, region, code)
+        identity = invented_alicloud.identity(schema, name, inputs, code)
+    else:
+        shaped = _shaped(schema, name, inputs, region, code) | {"tagsAll": all_tags(schema, inputs, tags)}
+        identity = _identity(schema, name, shaped, code)
+    outputs = {
+        output: shaped[output] if shaped.get(output) is not None else _of_type(known.type, f"{name}.{output}")
+        for output, known in schema.outputs.items()
+        if known.required
+    }
+    given = {key: value for key, value in inputs.items() if key in schema.outputs and not key.endswith("Wo")}
+    return identity, outputs | given
+
+
+def _shaped(schema: Schema, name: str, inputs: Mapping[str, Any], region: str, code: str) -> dict[str, Any]:
+    """Outputs that have a form; `code` is a hash of the resource."""
     _, module, kind = schema.token.split(":")
     service = module.partition("/")[0]
-    code = hashlib.sha256(f"{schema.token}/{region}/{name}".encode()).hexdigest()
     place = region if "region" in schema.inputs else ""
     arn = f"arn:aws:{service}:{place}:{ACCOUNT}:{kind.lower()}/{name}"
     if schema.token == "aws:s3/bucket:Bucket":
@@ -67,7 +86,7 @@ def invented(
         arn = f"arn:aws:elasticloadbalancing:{region}:{ACCOUNT}:{kind.lower()}/app/{name}/{code[:16]}"
     queue_url = f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{name}"
     host = f"{name}-{code[:8]}.{region}.elb.amazonaws.com"
-    shaped: dict[str, Any] = {
+    return {
         "arn": arn,
         "arnSuffix": arn.partition(f":{ACCOUNT}:")[2].replace("loadbalancer/", ""),
         "region": region,
@@ -85,26 +104,20 @@ def invented(
         "uniqueId": code[:20].upper(),
         "publicIp": f"198.51.100.{int(code[:2], 16)}",
         "certificateArn": arn,
-        "tagsAll": all_tags(schema, inputs, tags),
         "domainValidationOptions": _validations(inputs, code),
         "repoDigest": _pushed(inputs),
         "baseImageName": inputs.get("imageName"),
         "registryServer": str(inputs.get("imageName", "")).partition("/")[0],
     }
-    outputs = {
-        output: shaped[output] if shaped.get(output) is not None else _of_type(known.type, f"{name}.{output}")
-        for output, known in schema.outputs.items()
-        if known.required
-    }
-    given = {key: value for key, value in inputs.items() if key in schema.outputs and not key.endswith("Wo")}
+
+
+def _identity(schema: Schema, name: str, shaped: Mapping[str, Any], code: str) -> str:
     prefix = ID_PREFIXES.get(schema.token)
     if prefix:
-        identity = f"{prefix}-{code[:17]}"
-    elif schema.token in ID_IS_ARN:
-        identity = arn
-    else:
-        identity = queue_url if schema.token == "aws:sqs/queue:Queue" else name
-    return identity, outputs | given
+        return f"{prefix}-{code[:17]}"
+    if schema.token in ID_IS_ARN:
+        return shaped["arn"]
+    return shaped["url"] if schema.token == "aws:sqs/queue:Queue" else name
 
 
 def all_tags(schema: Schema, inputs: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, str] | None:

@@ -2,7 +2,8 @@
 
 A stand-in for the engine, and a strict one: it refuses two resources of one URN, a resource that hangs on nothing,
 a type that it was not told of, and an input or output that the type does not have. Types of a cloud's SDK need no
-telling: names, nesting, types and required properties are held against the SDK's own metadata.
+telling: names, nesting, types and required properties are held against the SDK's own metadata, and values against
+what the provider is known to check itself.
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ from pulumi.runtime import config, mocks, rpc, settings, stack
 from pulumi.runtime.proto import resource_pb2
 
 from tests import wire
+from tests.alicloud_rules import rule_problems
 from tests.invented import invented
 from tests.sdk_schema import UnknownTypeError, config_value, function_schema, input_problems, resource_schema
 
-# The region of every invented id, ARN and address here.
+# The region of every invented id, ARN and address of a cloud here.
+REGIONS = {"alicloud": "cn-hangzhou"}
 REGION = "us-west-2"
 PROGRAM = Path(__file__).resolve().parent.parent / "__main__.py"
 # Packages whose types are known by their SDK.
-SDKS = ("aws", "docker")
+SDKS = ("aws", "alicloud", "docker")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Registration:
     protect: bool = False
     provider: str = ""
     ignore_changes: tuple[str, ...] = ()
+    replacement_trigger: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     """The inputs as plain values, with secrets unwrapped and None left out."""
     shown: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +88,7 @@ class Recorder(mocks.MockMonitor):
                     request.protect,
                     request.provider,
                     tuple(request.ignoreChanges),
+                    request.replacement_trigger.string_value or None,
                     wire.from_wire(request.object),
                     wire.from_wire(request.object, hide=True),
                 )
@@ -103,7 +108,10 @@ class Recorder(mocks.MockMonitor):
             return
         if _sdk_of(request.type):
             try:
-                problems = input_problems(resource_schema(request.type), _given(request))
+                schema, given = resource_schema(request.type), _given(request)
+                problems = input_problems(schema, given)
+                if _package(request.type) == "alicloud":
+                    problems += rule_problems(schema, given)
             except UnknownTypeError as unknown_type:
                 problems = [("", str(unknown_type))]
             self.refused += [f"{urn}: {text}" for _, text in problems]
@@ -152,7 +160,8 @@ class _Answers(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict]:
         if _sdk_of(args.typ) and not args.typ.startswith("pulumi:providers:"):
             with contextlib.suppress(UnknownTypeError):
-                return invented(resource_schema(args.typ), args.name, _set(args.inputs), REGION, {})
+                region = REGIONS.get(_package(args.typ), REGION)
+                return invented(resource_schema(args.typ), args.name, _set(args.inputs), region, {})
         outputs = {name: f"{args.name}.{name}" for name in self.types.get(args.typ, ())}
         return f"{args.name}-id", outputs | _set(args.inputs)
 
@@ -164,8 +173,11 @@ class _Answers(mocks.Mocks):
 
 
 def _sdk_of(kind: str) -> bool:
-    package = kind.removeprefix("pulumi:providers:").partition(":")[0]
-    return package in SDKS
+    return _package(kind) in SDKS
+
+
+def _package(kind: str) -> str:
+    return kind.removeprefix("pulumi:providers:").partition(":")[0]
 
 
 def _given(request: resource_pb2.RegisterResourceRequest) -> dict[str, Any]:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi_aws import s3
 
-
-@dataclass(frozen=True)
-class LifecycleRule:
-    """What is deleted below `prefix` ("": everywhere), in days. `expire`: objects; `noncurrent`: what they replaced."""
-
-    id: str
-    prefix: str
-    expire: int | None
-    noncurrent: int
+from components.lifecycle import LifecycleRule
 
 
 def private_bucket(

@@ -22,6 +22,7 @@ from components.aws.storage import ObjectStore
 from components.aws.timing import COLD_START_SECONDS, TERMINATION_HOOK_SECONDS, USUAL_COLD_START_SECONDS
 from components.aws.user_data import Boot
 from components.contracts import GpuFleetArgs
+from components.server_environment import ServerUrls, public_url
 from components.settings import AwsSettings
 
 DRAIN_HOOK = "drain"
@@ -64,15 +65,16 @@ class GpuFleet(contracts.GpuFleet):
         ).apply(lambda values: NodeAccess(**values))
         profile, policy = node_role(name, access, child)
         boot = pulumi.Output.all(
-            region=settings.region,
             fleet=self.fleet,
             hook=DRAIN_HOOK,
             image=image.reference,
             registry_host=image.registry_host or "",
             keys_secret=keys.reference,
             log_group=logs.name,
-            engine=settings.engine.name,
-        ).apply(lambda values: Boot(**values))
+            bucket=store.bucket,
+            queue=queue.url,
+            topic_arn=queue.topic_arn,
+        ).apply(lambda values: _boot(settings, **values))
         tags = all_tags(settings, pulumi.get_stack())
         template = launch_template(
             name,
@@ -154,6 +156,22 @@ class GpuFleet(contracts.GpuFleet):
 def fleet_name(project: str, stack: str, region: str) -> str:
     """The group's name, and the dimension of what its nodes report."""
     return f"{project}-{stack}-{region}"
+
+
+def _boot(settings: AwsSettings, *, bucket: str, queue: str, topic_arn: str, **values: str) -> Boot:
+    urls = ServerUrls(
+        store=f"s3://{bucket}?region={settings.region}",
+        queue=queue,
+        topic=topic_url(topic_arn),
+        public=public_url(settings.access.domain),
+    )
+    return Boot(region=settings.region, engine=settings.engine.name, urls=urls, **values)
+
+
+def topic_url(arn: str) -> str:
+    """`sns://REGION/ACCOUNT/NAME` of `arn:aws:sns:REGION:ACCOUNT:NAME`."""
+    region, account, name = arn.split(":")[3:6]
+    return f"sns://{region}/{account}/{name}"
 
 
 def instances_policy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.aws.bucket import LifecycleRule
+from components.lifecycle import LifecycleRule
 
 DAYS = 90
 LIFECYCLE = (LifecycleRule("flow-logs", "", DAYS, noncurrent=1),)

@@ -11,8 +11,8 @@ import pulumi_docker as docker
 from pulumi_aws import ecr
 
 from components import contracts
-from components.aws.image_source import INFERENCE, source_digest
 from components.contracts import ServerImageArgs
+from components.image_source import INFERENCE, source_digest
 from components.settings import AwsSettings
 
 # Enough to go back a few deployments; each is some gigabytes.

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import contracts
-from components.aws.bucket import LifecycleRule, private_bucket
+from components.aws.bucket import private_bucket
 from components.aws.certificate import issued_certificate
 from components.aws.fleet import GpuFleet
 from components.aws.iam import access_log_statements
@@ -22,6 +22,7 @@ from components.aws.timing import (
     UNHEALTHY_AFTER,
 )
 from components.contracts import SERVER_PORT, LoadBalancerArgs
+from components.lifecycle import LifecycleRule
 from components.settings import AwsSettings
 
 HEALTH_PATH = "/readyz"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.settings.aws import NodesSettings
+from components.settings.cloud import NodesSettings
 from components.settings.schedule import ScheduleSettings
 
 

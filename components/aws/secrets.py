@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import pulumi
 from pulumi_aws import secretsmanager
 
 from components import contracts
 from components.contracts import ApiKeysArgs
+from components.keys_file import keys_text, version
 from components.settings import AwsSettings
-from components.settings.clients import keys_file
 
 # The longest that Secrets Manager keeps a deleted secret; its name is taken for so long. 0 deletes at once.
 RECOVERY_DAYS = 30
@@ -34,7 +31,7 @@ class ApiKeys(contracts.ApiKeys):
             recovery_window_in_days=RECOVERY_DAYS if settings.protect else 0,
             opts=pulumi.ResourceOptions(parent=self, protect=settings.protect),
         )
-        text = json.dumps(keys_file(settings.api_keys, settings.clients))
+        text = keys_text(settings)
         secretsmanager.SecretVersion(
             f"{name}-api-keys-value",
             secret_id=secret.id,
@@ -47,8 +44,3 @@ class ApiKeys(contracts.ApiKeys):
         self.arn = secret.arn
         self.generated = None
         self.register_outputs({"reference": self.reference})
-
-
-def version(text: str) -> int:
-    """A whole number that is another for another text, within what the engine's numbers (doubles) hold exactly."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")

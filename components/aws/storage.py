@@ -6,14 +6,10 @@ import pulumi
 from pulumi_aws import s3
 
 from components import contracts
-from components.aws.bucket import LifecycleRule, private_bucket
+from components.aws.bucket import private_bucket
 from components.contracts import ObjectStoreArgs
+from components.lifecycle import lifecycle
 from components.settings import AwsSettings
-from components.settings.aws import AwsStorageSettings
-
-# A deleted voice, or a clip that was overwritten, can be brought back for so long.
-RECOVERABLE_DAYS = 30
-UPLOAD_DAYS = 7
 
 
 class ObjectStore(contracts.ObjectStore):
@@ -52,13 +48,3 @@ class ObjectStore(contracts.ObjectStore):
         self.arn = bucket.arn
         self.url = pulumi.Output.concat("s3://", bucket.bucket)
         self.register_outputs({"bucket": self.bucket, "url": self.url})
-
-
-def lifecycle(storage: AwsStorageSettings) -> tuple[LifecycleRule, ...]:
-    """What goes by itself. Voices and weights stay until somebody deletes them."""
-    return (
-        LifecycleRule("results", "results/", storage.result_days, noncurrent=1),
-        LifecycleRule("logs", "logs/", storage.log_days, noncurrent=1),
-        LifecycleRule("uploads", "uploads/", UPLOAD_DAYS, noncurrent=1),
-        LifecycleRule("everything", "", None, noncurrent=RECOVERABLE_DAYS),
-    )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import pulumi
 
+from components.account_question import ask, in_brief
 from components.aws import account
 from components.aws.quotas import needs, quota_problems
 from components.aws.zones import Offers, choose_zones, existing_zones
 from components.settings import AwsSettings, SettingsError
-
-T = TypeVar("T")
 
 
 def survey(settings: AwsSettings, providers: Sequence[pulumi.ProviderResource]) -> AwsSettings:
@@ -48,13 +46,13 @@ def _not_the_account(settings: AwsSettings, error: Exception) -> str:
     if settings.account_id:
         return (
             f"indextts2:accountId: {settings.account_id!r}: the credentials in use are not of this account, or not "
-            f"valid: {_brief(error)}"
+            f"valid: {in_brief(error)}"
         )
-    return f"indextts2:target: 'aws': the credentials in use are not valid in {settings.region}: {_brief(error)}"
+    return f"indextts2:target: 'aws': the credentials in use are not valid in {settings.region}: {in_brief(error)}"
 
 
 def _zones(settings: AwsSettings, opts: pulumi.InvokeOptions) -> tuple[tuple[str, ...], list[str]]:
-    offers, refused = _ask(account.gpu_offers, opts)
+    offers, refused = ask(account.gpu_offers, opts)
     if offers is None and not settings.zones:
         return (), [f"indextts2:zones: []: cannot be looked up, give two or more: {refused}"]
     if offers is None:
@@ -68,7 +66,7 @@ def _zones(settings: AwsSettings, opts: pulumi.InvokeOptions) -> tuple[tuple[str
 def _existing(settings: AwsSettings, offers: Offers, opts: pulumi.InvokeOptions) -> tuple[tuple[str, ...], list[str]]:
     network = settings.network
     asked = {
-        subnet: _ask(account.subnet_place, subnet, opts)
+        subnet: ask(account.subnet_place, subnet, opts)
         for subnet in dict.fromkeys((*network.subnet_ids, *network.load_balancer_subnet_ids))
     }
     problems = [
@@ -83,9 +81,9 @@ def _existing(settings: AwsSettings, offers: Offers, opts: pulumi.InvokeOptions)
 
 def _ami(settings: AwsSettings, opts: pulumi.InvokeOptions) -> tuple[str | None, list[str]]:
     if settings.ami is None:
-        newest, refused = _ask(account.newest_gpu_image, opts)
+        newest, refused = ask(account.newest_gpu_image, opts)
         return newest, [f"indextts2:ami: '': cannot be looked up, give an image's id: {refused}"] if refused else []
-    architecture, refused = _ask(account.image_architecture, settings.ami, opts)
+    architecture, refused = ask(account.image_architecture, settings.ami, opts)
     if refused:
         return settings.ami, [f"indextts2:ami: {settings.ami!r}: cannot be found in {settings.region}: {refused}"]
     if architecture != "x86_64":
@@ -98,7 +96,7 @@ def _hosted_zone(settings: AwsSettings, opts: pulumi.InvokeOptions) -> tuple[str
     access = settings.access
     if access.hosted_zone is None or access.domain is None:
         return access.hosted_zone, []
-    found, refused = _ask(account.public_zone, access.hosted_zone, access.hosted_zone_is_id, opts)
+    found, refused = ask(account.public_zone, access.hosted_zone, access.hosted_zone_is_id, opts)
     key = f"indextts2:access.hostedZone: {access.hosted_zone!r}"
     if found is None:
         return None, [f"{key}: cannot be found among the account's public zones: {refused}"]
@@ -111,7 +109,7 @@ def _hosted_zone(settings: AwsSettings, opts: pulumi.InvokeOptions) -> tuple[str
 def _quotas(settings: AwsSettings, opts: pulumi.InvokeOptions) -> list[str]:
     limits: dict[str, float] = {}
     for need in needs(settings):
-        limit, refused = _ask(account.vcpu_quota, need.quota.code, opts)
+        limit, refused = ask(account.vcpu_quota, need.quota.code, opts)
         if limit is None:
             pulumi.log.warn(
                 f"indextts2:nodes.max: {settings.nodes.max}: whether the account's quota {need.quota.name!r} "
@@ -120,16 +118,3 @@ def _quotas(settings: AwsSettings, opts: pulumi.InvokeOptions) -> list[str]:
         else:
             limits[need.quota.code] = limit
     return quota_problems(settings, limits)
-
-
-def _ask(question: Callable[..., T], *arguments: Any) -> tuple[T, None] | tuple[None, str]:
-    """The answer, or why there is none: the SDK raises a plain Exception for everything that a cloud refuses."""
-    try:
-        return question(*arguments), None
-    except Exception as error:
-        return None, _brief(error)
-
-
-def _brief(error: Exception) -> str:
-    """One line of what the cloud said."""
-    return " ".join(str(error).split())[:400]

@@ -1,4 +1,4 @@
-"""The time limits of a request's and a node's life on AWS, which only make sense together.
+"""The time limits of a request's and a node's life on AWS, which only make sense together and with the server's own.
 
 A synthesis ends before the load balancer gives up on it; a node that goes away is given that long and a little more to
 finish what it speaks; the group waits for the node that long and a little more again.
@@ -9,15 +9,12 @@ from __future__ import annotations
 # The longest synthesis that a client may wait for on one connection; longer texts are for jobs. On a T4, where
 # IndexTTS2 takes about 1.2 s a character, these are 500 characters.
 LONGEST_SYNTHESIS_SECONDS = 600
-# What a request may wait in a node's lane before it is spoken.
-LONGEST_WAIT_SECONDS = 60
 
 # The load balancer's idle timeout (at most 4000) and the time in which a node that leaves it may finish (at most 3600).
 IDLE_TIMEOUT_SECONDS = 690
 DEREGISTRATION_SECONDS = 700
-# The server lets go of what is not finished after this; its container is killed after the next; the group waits for
-# the node's own word until the last.
-DRAIN_SECONDS = 660
+# The server lets go of what is not finished after DRAIN_SECONDS; its container is killed after the next; the group
+# waits for the node's own word until the last.
 STOP_SECONDS = 690
 TERMINATION_HOOK_SECONDS = 900
 

@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.aws.timing import DRAIN_SECONDS, LONGEST_WAIT_SECONDS, STOP_SECONDS
+from components.aws.timing import STOP_SECONDS
 from components.contracts import SERVER_PORT
+from components.server_environment import SERVER_UID, ServerUrls, server_environment
 
 TEMPLATE = Path(__file__).with_name("user_data.sh")
 # Of the raw script: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
 MAX_BYTES = 16_384
 
-# Who the server is in its container and the only one who may read the keys; nobody of this number is on the image.
-SERVER_UID = 10001
-KEYS_FILE = "/run/indextts2/keys/keys.json"
 # The namespace of what nodes report; their role may write to no other.
 NAMESPACE = "IndexTTS2"
 # How often a node asks whether it is to go; a spot notice comes two minutes before the end.
@@ -40,6 +38,7 @@ class Boot:
     keys_secret: str
     log_group: str
     engine: str
+    urls: ServerUrls
 
 
 def user_data(boot: Boot) -> str:
@@ -72,25 +71,12 @@ def render(boot: Boot) -> str:
     }
     # The first is read by a shell, the second by docker, which takes each line as it is.
     node_lines = "\n".join(f"{name}={shlex.quote(value)}" for name, value in _single_lines(node).items())
-    server_lines = "\n".join(f"{name}={value}" for name, value in _single_lines(server_environment(boot)).items())
+    server = server_environment(boot.engine, boot.image, boot.urls)
+    server_lines = "\n".join(f"{name}={value}" for name, value in _single_lines(server).items())
     template = TEMPLATE.read_text(encoding="utf-8")
     # At once, so that no value is searched for the other's place.
     places = {"@NODE_ENV@": node_lines, "@SERVER_ENV@": server_lines}
     return "#!/bin/bash\n" + re.sub("|".join(places), lambda match: places[match[0]], template)
-
-
-def server_environment(boot: Boot) -> dict[str, str]:
-    """What the server is told; no secret, for it stands in a file that is not one."""
-    return {
-        "SPEECH_LISTEN": f"0.0.0.0:{SERVER_PORT}",
-        "SPEECH_ENGINE": boot.engine,
-        "SPEECH_API_KEYS_FILE": KEYS_FILE,
-        "SPEECH_KEY_HINT": "whoever runs this service gives out keys",
-        "SPEECH_IMAGE": boot.image,
-        "SPEECH_WORK_DIR": "/work",
-        "SPEECH_MAX_WAIT_SECONDS": str(LONGEST_WAIT_SECONDS),
-        "SPEECH_DRAIN_SECONDS": str(DRAIN_SECONDS),
-    }
 
 
 def _single_lines(values: Mapping[str, str]) -> Mapping[str, str]:

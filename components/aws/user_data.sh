@@ -158,7 +158,7 @@ def launched():
     text = json.loads(found.stdout)["pendingTime"].replace("Z", "+00:00")
     return datetime.datetime.fromisoformat(text).timestamp()
 key = next(iter(json.loads((run / "keys/keys.json").read_text()).values()))
-key = key if isinstance(key, str) else key["key"]
+key = key if isinstance(key, str) else key["keys"][0]
 try:
     text = get("/metrics", {"Authorization": f"Bearer {key}"})
 except OSError:

@@ -59,5 +59,7 @@ def server_environment(
         "SPEECH_IMAGE": f"sha256:{image}",
         "SPEECH_STORE": store,
         "SPEECH_QUEUE": queue,
+        "SPEECH_RESULT_DAYS": str(settings.storage.result_days),
+        "SPEECH_LOG_OBJECTS": "false",  # the files in logs/ are kept and rotated already
         "SPEECH_PUBLIC_URL": site_url(settings.host, settings.port),
     }

@@ -1,5 +1,6 @@
 """The stack's settings: typed, validated, and read from `pulumi.Config` here and nowhere else."""
 
+from components.settings.alicloud import AlicloudSettings
 from components.settings.aws import AwsSettings
 from components.settings.base import EngineSettings, SettingsError, StackSettings, StorageSettings
 from components.settings.load import NAMESPACE, PROJECT_FILE, TARGETS, load
@@ -11,6 +12,7 @@ __all__ = [
     "NAMESPACE",
     "PROJECT_FILE",
     "TARGETS",
+    "AlicloudSettings",
     "AwsSettings",
     "EngineSettings",
     "LocalSettings",

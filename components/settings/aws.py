@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from components.settings import aws_instance_types, cidr
 from components.settings.aws_access import AccessSettings
 from components.settings.aws_regions import REGIONS
-from components.settings.base import Given, Items, StackSettings, StorageSettings
-from components.settings.clients import ClientSettings, Keys, keys_file
+from components.settings.base import Given, Items, StackSettings
+from components.settings.clients import ClientSettings, Keys
+from components.settings.cloud import (
+    AlarmSettings,
+    CloudStorageSettings,
+    ImageReference,
+    NodesSettings,
+    keys_fit,
+    matching,
+    schedule_or_none,
+    somebody_may_call,
+)
 from components.settings.model import Model
 from components.settings.schedule import ScheduleSettings
 
@@ -23,56 +32,14 @@ MAX_SECRET_BYTES = 65_536
 OWN_TAGS = ("project", "stack")
 MAX_TAGS = 40
 _TAG_TEXT = re.compile(r"[\w .:/=+@-]*")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-
-
-def _matching(pattern: str, remedy: str) -> AfterValidator:
-    """A validator of texts that are wholly `pattern`."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(remedy)
-        return text
-
-    return AfterValidator(check)
 
 
 SubnetId = Annotated[
-    str, _matching(r"subnet-[0-9a-f]{8,17}", "is no subnet's id; it looks like subnet-0123456789abcdef0")
+    str, matching(r"subnet-[0-9a-f]{8,17}", "is no subnet's id; it looks like subnet-0123456789abcdef0")
 ]
-VpcId = Annotated[str, _matching(r"vpc-[0-9a-f]{8,17}", "is no VPC's id; it looks like vpc-0123456789abcdef0")]
-AmiId = Annotated[str, _matching(r"ami-[0-9a-f]{8,17}", "is no image's id; it looks like ami-0123456789abcdef0")]
-AccountId = Annotated[str, _matching(r"[0-9]{12}", "is no account's id; give its 12 digits")]
-ImageReference = Annotated[
-    str,
-    _matching(
-        r"[a-z0-9][a-z0-9._:/-]{0,400}@sha256:[0-9a-f]{64}",
-        "is not pinned; write it as registry/repository@sha256:... with the digest's 64 hexadecimal digits",
-    ),
-]
-
-
-class NodesSettings(Model):
-    """How many nodes there may be. The first `on_demand_base` are on demand; the others spot, if `spot`."""
-
-    min: int = Field(ge=0)
-    max: int = Field(ge=1, le=100)
-    on_demand_base: int = Field(ge=0)
-    spot: bool
-
-    @field_validator("max")
-    @classmethod
-    def _max_is_not_below_min(cls, value: int, info: ValidationInfo) -> int:
-        if value < info.data.get("min", 0):
-            raise ValueError(f"is below nodes.min, {info.data['min']}; raise nodes.max or lower nodes.min")
-        return value
-
-    @field_validator("on_demand_base")
-    @classmethod
-    def _base_fits(cls, value: int, info: ValidationInfo) -> int:
-        if value > info.data.get("max", value):
-            raise ValueError(f"is above nodes.max, {info.data['max']}; lower nodes.onDemandBase or raise nodes.max")
-        return value
+VpcId = Annotated[str, matching(r"vpc-[0-9a-f]{8,17}", "is no VPC's id; it looks like vpc-0123456789abcdef0")]
+AmiId = Annotated[str, matching(r"ami-[0-9a-f]{8,17}", "is no image's id; it looks like ami-0123456789abcdef0")]
+AccountId = Annotated[str, matching(r"[0-9]{12}", "is no account's id; give its 12 digits")]
 
 
 class NetworkSettings(Model):
@@ -120,26 +87,10 @@ class NetworkSettings(Model):
         return wanted
 
 
-class AwsStorageSettings(StorageSettings):
-    """How long objects are kept, in days."""
-
-    result_days: int = Field(ge=1, le=3650)
-    log_days: int = Field(ge=1, le=3650)
-
-
-class AlarmSettings(Model):
+class AwsAlarmSettings(AlarmSettings):
     """Whom alarms tell, after how many minutes a GPU is idle, and what a month may cost (0: no budget)."""
 
-    email: Given[str]
-    idle_minutes: int = Field(ge=5, le=1440)
     monthly_budget_usd: int = Field(ge=0, le=10_000_000)
-
-    @field_validator("email")
-    @classmethod
-    def _is_an_address(cls, text: str | None) -> str | None:
-        if text is not None and not _EMAIL.fullmatch(text):
-            raise ValueError("is no e-mail address; write it like studio@example.com")
-        return text
 
     @field_validator("monthly_budget_usd")
     @classmethod
@@ -147,10 +98,6 @@ class AlarmSettings(Model):
         if value and info.data.get("email", "") is None:
             raise ValueError("has nobody to tell; give alarms.email, or 0 for no budget")
         return value
-
-
-def _schedule_or_none(value: Any) -> Any:
-    return None if isinstance(value, dict) and value.get("up") == "" and value.get("down") == "" else value
 
 
 class AwsSettings(StackSettings):
@@ -167,13 +114,13 @@ class AwsSettings(StackSettings):
     zones: Items[str]
     instance_types: Items[str]
     nodes: NodesSettings
-    schedule: Annotated[ScheduleSettings | None, BeforeValidator(_schedule_or_none)]
+    schedule: Annotated[ScheduleSettings | None, BeforeValidator(schedule_or_none)]
     image: Given[ImageReference]
     ami: Given[AmiId]
     access: AccessSettings
     network: NetworkSettings
-    storage: AwsStorageSettings
-    alarms: AlarmSettings
+    storage: CloudStorageSettings
+    alarms: AwsAlarmSettings
     tags: dict[str, str]
     protect: bool
 
@@ -193,22 +140,13 @@ class AwsSettings(StackSettings):
     @field_validator("api_keys")
     @classmethod
     def _somebody_may_call(cls, keys: dict[str, Keys]) -> dict[str, Keys]:
-        if not keys:
-            raise ValueError(
-                "is empty, and nobody could call the service; set a client's key: pulumi config set --secret --path "
-                'indextts2:apiKeys.NAME "$(openssl rand -hex 24)"'
-            )
+        somebody_may_call(keys)
         return keys
 
     @field_validator("clients")
     @classmethod
     def _keys_fit_a_secret(cls, clients: dict[str, ClientSettings], info: ValidationInfo) -> dict[str, ClientSettings]:
-        # The check is of JSON's own length: what the server reads.
-        if len(json.dumps(keys_file(info.data.get("api_keys", {}), clients))) > MAX_SECRET_BYTES:
-            raise ValueError(
-                f"and indextts2:apiKeys are more than the {MAX_SECRET_BYTES} bytes that a secret can hold; "
-                "use fewer clients"
-            )
+        keys_fit(info.data.get("api_keys", {}), clients, MAX_SECRET_BYTES)
         return clients
 
     @field_validator("zones")

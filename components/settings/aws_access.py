@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
-from components.settings import cidr
-from components.settings.base import Given, Items, Model
+from components.settings.base import Given
+from components.settings.cloud import PublicAddressSettings, is_domain
 
-_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _CERTIFICATE = re.compile(r"arn:aws:acm:(?P<region>[a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
 _ZONE_ID = re.compile(r"Z[A-Z0-9]{1,31}")
 
 
-class AccessSettings(Model):
+class AccessSettings(PublicAddressSettings):
     """Who reaches the service, and under which name. Without a domain: plain HTTP, for `allowed_cidrs` alone.
 
     `hosted_zone` is a zone's name or id; after `survey` (components/aws/survey.py) it is the id.
     """
 
-    domain: Given[str]
     certificate: Given[str]
     hosted_zone: Given[str]
-    allowed_cidrs: Annotated[Items[str], AfterValidator(cidr.client_ranges)]
-
-    @field_validator("domain")
-    @classmethod
-    def _is_a_domain(cls, text: str | None) -> str | None:
-        if text is not None and not _DOMAIN.fullmatch(text):
-            raise ValueError("is no domain name; write it like speech.example.com, in lower case")
-        return text
 
     @field_validator("certificate")
     @classmethod
@@ -60,29 +49,11 @@ class AccessSettings(Model):
             raise ValueError("is of no use without access.domain; give the name to make in this zone")
         if _ZONE_ID.fullmatch(text):
             return text
-        if not _DOMAIN.fullmatch(text):
+        if not is_domain(text):
             raise ValueError("is no zone; give its name, like example.com, or its id, like Z0123456789ABCDEFGHIJ")
         if domain is not None and domain != text and not domain.endswith(f".{text}"):
             raise ValueError(f"does not hold access.domain, {domain}; use a domain that ends with .{text}, or its zone")
         return text
-
-    @field_validator("allowed_cidrs")
-    @classmethod
-    def _plain_http_is_for_the_named(cls, texts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "domain" not in info.data or info.data["domain"] is not None:
-            return texts
-        if not texts:
-            raise ValueError(
-                "is empty, and without access.domain the service speaks plain HTTP; give the address ranges that may "
-                "reach it, or a domain for TLS"
-            )
-        for text in texts:
-            if cidr.network(text).prefixlen < cidr.WIDEST_WITHOUT_TLS:
-                raise ValueError(
-                    f"{text} is too wide for plain HTTP, which shows keys and texts on the way; give a "
-                    f"/{cidr.WIDEST_WITHOUT_TLS} or smaller, or access.domain for TLS"
-                )
-        return texts
 
     @property
     def hosted_zone_is_id(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import pulumi
-from pydantic import BeforeValidator, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from components.settings.clients import ClientKeys, ClientName, ClientSettings, Keys, shared_keys
 from components.settings.model import Model
@@ -26,9 +26,10 @@ class EngineSettings(Model):
 
 
 class StorageSettings(Model):
-    """What happens to stored objects."""
+    """What happens to stored objects. Results, and the records of the jobs that made them, are kept `result_days`."""
 
     force_destroy: bool
+    result_days: int = Field(ge=1, le=3650)
 
 
 def _list_as_tuple(value: Any) -> Any:
@@ -71,9 +72,7 @@ class StackSettings(Model):
             return clients  # what is wrong there is told there
         keyless = sorted(clients.keys() - info.data["api_keys"].keys() - set(cls.own_clients))
         if keyless:
-            raise ValueError(
-                f"{', '.join(keyless)} has no key; set one in indextts2:apiKeys, or remove the client here"
-            )
+            raise ValueError(f"{', '.join(keyless)} has no key; set it in indextts2:apiKeys, or remove it here")
         return clients
 
     own_clients: ClassVar[tuple[str, ...]] = ()

@@ -11,12 +11,13 @@ import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pulumi.runtime.config import CONFIG, is_config_secret
 from pydantic import BaseModel, ValidationError
 
+from components.settings.alicloud import AlicloudSettings
 from components.settings.aws import AwsSettings
 from components.settings.base import SettingsError, StackSettings
 from components.settings.local import LocalSettings
@@ -25,9 +26,13 @@ NAMESPACE = "indextts2"
 PROJECT_FILE = Path(__file__).resolve().parents[2] / "Pulumi.yaml"
 
 # The CLI cannot insist on these itself: it would refuse their unencrypted defaults.
-SECRET_KEYS = ("apiKeys",)
+SECRET_KEYS = ("apiKeys", "registryPassword")
 
-TARGETS: Mapping[str, type[StackSettings]] = {"local": LocalSettings, "aws": AwsSettings}
+TARGETS: Mapping[str, type[StackSettings]] = {
+    "local": LocalSettings,
+    "aws": AwsSettings,
+    "alicloud": AlicloudSettings,
+}
 
 
 def load(
@@ -47,7 +52,7 @@ def load(
     values, problems = _parse(CONFIG.get() if config is None else config, declared)
     problems += [
         f"{NAMESPACE}:{key}: stands in the stack's file unencrypted; remove it there and set it with "
-        f"pulumi config set --secret --path '{NAMESPACE}:{key}.NAME'"
+        f"pulumi config set --secret {_argument(key, declared[key]['type'])}"
         for key in SECRET_KEYS
         if values[key] != declared[key]["default"] and not is_secret(f"{NAMESPACE}:{key}")
     ]
@@ -109,6 +114,10 @@ def _from_cli(raw: Any, kind: str) -> Any:
     return value
 
 
+def _argument(key: str, kind: str) -> str:
+    return f"--path '{NAMESPACE}:{key}.NAME'" if kind == "object" else f"{NAMESPACE}:{key}"
+
+
 def _nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(sorted(known))}"
@@ -131,12 +140,18 @@ def _of_target(
             elif value != defaults[key]:
                 unused.append(f"{path}{key}")
             continue
-        inner = fields[key]
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, Mapping):
+        inner = _model(fields[key])
+        if inner and isinstance(value, Mapping):
             value, more = _of_target(inner, value, defaults[key], f"{path}{key}.")
             unused += more
         chosen[key] = value
     return chosen, unused
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a group of settings, also of one that may be None."""
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _explain(detail: Any, values: Mapping[str, Any]) -> str:

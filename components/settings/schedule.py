@@ -8,7 +8,7 @@ import zoneinfo
 
 from pydantic import ValidationInfo, field_validator
 
-from components.settings.base import Model
+from components.settings.model import Model
 
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")

@@ -5,11 +5,11 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from components.aws.bucket import LifecycleRule, bucket_policy
+from components.aws.bucket import bucket_policy
 from components.aws.iam import access_log_statements
 from components.aws.queue import TRIES, redrive, redrive_allow, tls_only
-from components.aws.storage import lifecycle
-from components.settings.aws import AwsStorageSettings
+from components.lifecycle import LifecycleRule, lifecycle
+from components.settings.cloud import CloudStorageSettings
 
 BUCKET = "speech-objects-0123456"
 ARN = f"arn:aws:s3:::{BUCKET}"
@@ -29,7 +29,7 @@ class TestBucket:
         assert json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"]) == wanted
 
     def test_its_lifecycle_is_one_and_covers_every_prefix_once(self, s3):
-        rules = lifecycle(AwsStorageSettings(forceDestroy=False, resultDays=30, logDays=90))
+        rules = lifecycle(CloudStorageSettings(forceDestroy=False, resultDays=30, logDays=90))
         s3.put_bucket_lifecycle_configuration(
             Bucket=BUCKET, LifecycleConfiguration={"Rules": [as_aws_says_it(rule) for rule in rules]}
         )

@@ -1,101 +1,44 @@
-"""A local stack of its own for a test: the real CLI, the real engine, real processes, in a directory of the test's.
-
-The program is the checkout's; the stack's file, state, passphrase and data are the test's, so that nothing of the
-person's own stacks is read or changed.
-"""
+"""A local stack of its own for a test: the real CLI, the real engine, real processes, in a directory of the test's."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.engine.pulumi_stack import ROOT, PulumiStack
+
+__all__ = ["ROOT", "LocalStack", "free_port", "working_directory"]
 
 
-@dataclass
-class LocalStack:
+class LocalStack(PulumiStack):
     """`directory` holds everything; `name` is the stack's."""
 
-    directory: Path
-    name: str = "test"
-
-    def __post_init__(self) -> None:
-        self.project = self.directory / "project"
-        self.data = self.directory / "data"
+    def __init__(self, directory: Path, name: str = "test") -> None:
+        super().__init__(directory, name)
+        self.data = directory / "data"
         self.port = free_port()
-        self.project.mkdir()
-        # Copies, so that the project finds itself here and a change of the checkout is no change of the stack.
-        for part in ("components", "inference"):
-            shutil.copytree(ROOT / part, self.project / part, ignore=shutil.ignore_patterns("__pycache__"))
-        for part in ("__main__.py", "Pulumi.yaml", "requirements-local.txt"):
-            shutil.copy(ROOT / part, self.project)
-        (self.project / ".venv").symlink_to(ROOT / ".venv")
-        (self.directory / "state").mkdir()
-        self.environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PULUMI_HOME": str(self.directory / "home"),
-            "PULUMI_BACKEND_URL": (self.directory / "state").as_uri(),
-            "PULUMI_CONFIG_PASSPHRASE": "of this test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        }
-        self.pulumi("stack", "init", self.name)
         self.configure(dataDir=str(self.data), port=str(self.port))
-
-    def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the CLI and return what it printed, both streams in one. `check`: a failure fails the test."""
-        done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive", "--color", "never"],
-            cwd=self.project,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert not check or done.returncode == 0, done.stdout
-        return done
 
     def configure(self, **values: str) -> None:
         for key, value in values.items():
-            self.pulumi("config", "set", f"indextts2:{key}", value, "--stack", self.name)
+            self.configure_path(key, value)
 
-    def configure_path(self, path: str, value: str, *, secret: bool = False) -> None:
-        """Set a key inside an object, say `storage.forceDestroy`."""
-        flags = ["--secret"] if secret else ["--plaintext"]
-        self.pulumi("config", "set", "--path", f"indextts2:{path}", value, *flags, "--stack", self.name)
+    def preview(self, *arguments: str, check: bool = True) -> str:
+        return super().preview("--diff", *arguments, check=check)
 
-    def up(self, *arguments: str, check: bool = True) -> str:
-        return self.pulumi("up", "--yes", "--skip-preview", "--stack", self.name, *arguments, check=check).stdout
+    def destroy(self, *arguments: str, check: bool = True) -> str:
+        return super().destroy("--skip-preview", *arguments, check=check)
 
-    def preview(self, *arguments: str) -> str:
-        return self.pulumi("preview", "--diff", "--stack", self.name, *arguments).stdout
-
-    def destroy(self) -> str:
-        return self.pulumi("destroy", "--yes", "--skip-preview", "--stack", self.name).stdout
-
-    def outputs(self) -> dict[str, Any]:
-        done = subprocess.run(
-            ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", self.name],
-            cwd=self.project,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return json.loads(done.stdout)
+    def outputs(self, *arguments: str) -> dict[str, Any]:
+        """With the generated key."""
+        return super().outputs("--show-secrets", *arguments)
 
     def client(self) -> httpx.Client:
         outputs = self.outputs()

@@ -4,16 +4,13 @@ Needs an engine because the order in which it makes and deletes is what is teste
 `tests/engine/standin/__init__.py`. The tests of a class go through one stack's life in the order in which they stand.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.engine.cloud_stack import DEV, KEY, PROD, CloudStack, StackFile
-from tests.engine.standin.account import GLOBAL, Account
-from tests.engine.standin.plugins import serving
+from tests.engine.cloud_stack import DEV, KEY, OUTPUTS, PROD, CloudStack, operations, stack_of
+from tests.engine.standin.account import Account
+from tests.engine.standin.vendor import GLOBAL
 
 pytestmark = pytest.mark.engine
 
@@ -21,24 +18,11 @@ pytestmark = pytest.mark.engine
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 QUOTA_CODES = ("L-DB2E81BA", "L-3819A6DF")
 ROTATED = "the-key-that-came-after-it-and-is-long-0123456789"
-OUTPUTS = {
-    "url", "healthUrl", "bucket", "queue", "apiKeysSecret", "image", "fleet", "region", "dashboardUrl", "price",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="class")
 def account() -> Account:
     return Account()
-
-
-def stack_of(stack_file: StackFile, account: Account) -> Iterator[CloudStack]:
-    assert shutil.which("pulumi"), "the Pulumi CLI is not on PATH; run `make test`, or `. tools/activate` first"
-    directory = Path(tempfile.mkdtemp(prefix="indextts2-aws-"))
-    with serving(account, directory, ("aws", "docker")) as binaries:
-        stack = CloudStack(directory, binaries)
-        stack.use(stack_file)
-        yield stack
-    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="class")
@@ -49,10 +33,6 @@ def dev(account: Account) -> Iterator[CloudStack]:
 @pytest.fixture(scope="class")
 def prod(account: Account) -> Iterator[CloudStack]:
     yield from stack_of(PROD, account)
-
-
-def operations(plan: list[tuple[str, str, str]]) -> set[str]:
-    return {operation for operation, _, _ in plan}
 
 
 def moment(account: Account, operation: str, ending: str, region: str) -> int:
@@ -95,7 +75,7 @@ class TestDev:
 
     def test_more_nodes_change_the_group_in_place(self, dev: CloudStack, account: Account):
         account.journal.clear()
-        dev.configure("nodes.max", "3")
+        dev.configure_path("nodes.max", "3")
         dev.up()
         assert {operation for operation, *_ in account.journal} == {"update"}
         (group,) = account.of_type(":Group")
@@ -104,7 +84,7 @@ class TestDev:
 
     def test_rotated_keys_are_a_new_version_of_the_secret_and_touch_no_node(self, dev: CloudStack, account: Account):
         account.journal.clear()
-        dev.configure("apiKeys.studio", ROTATED, secret=True)
+        dev.configure_path("apiKeys.studio", ROTATED, secret=True)
         dev.up()
         assert {token for _, token, *_ in account.journal} == {"aws:secretsmanager/secretVersion:SecretVersion"}
         (version,) = account.of_type(":SecretVersion")
@@ -127,7 +107,7 @@ class TestDev:
     def test_another_region_is_made_whole_before_the_old_one_goes(self, dev: CloudStack, account: Account):
         account.journal.clear()
         account.refusals.clear()
-        dev.configure("region", "eu-west-1")
+        dev.configure_path("region", "eu-west-1")
         dev.up()
         assert account.refusals == []
         assert {one.region for one in account.living} == {"eu-west-1", GLOBAL}
@@ -165,15 +145,15 @@ class TestAccountFacts:
         assert "AccessDenied" in shown
 
     def test_a_type_that_is_not_sold_where_the_stack_is(self, dev: CloudStack):
-        dev.configure("instanceTypes[0]", "g6e.xlarge")
+        dev.configure_path("instanceTypes[0]", "g6e.xlarge")
         shown = dev.preview(check=False)
-        dev.configure("instanceTypes[0]", "g4dn.xlarge")
+        dev.configure_path("instanceTypes[0]", "g4dn.xlarge")
         assert "g6e.xlarge" in shown
         assert "indextts2:" in shown
         assert "cannot be used" in shown
 
     def test_another_account_than_the_one_that_is_named(self, dev: CloudStack, account: Account):
-        dev.configure("accountId", "999999999999")
+        dev.configure_path("accountId", "999999999999")
         shown = dev.preview(check=False)
         assert "999999999999" in shown
         assert "accountId" in shown
@@ -200,7 +180,7 @@ class TestMending:
     def test_a_group_that_is_there_and_not_ready_is_kept_and_finished(self, dev: CloudStack, account: Account):
         (group,) = account.of_type(":Group")
         account.fail_once("update", "autoscaling/group:Group", "waiting for capacity: timed out", half_made=True)
-        dev.configure("nodes.max", "2")
+        dev.configure_path("nodes.max", "2")
         assert "waiting for capacity: timed out" in dev.up(check=False)
         dev.up()
         assert [one.identity for one in account.of_type(":Group")] == [group.identity]
@@ -230,13 +210,13 @@ class TestProd:
         assert account.journal == []
 
     def test_it_refuses_to_be_moved_away(self, prod: CloudStack, account: Account):
-        prod.configure("region", "eu-west-1")
+        prod.configure_path("region", "eu-west-1")
         shown = prod.preview(check=False)
-        prod.configure("region", "us-west-2")
+        prod.configure_path("region", "us-west-2")
         assert "marked for protection" in shown
 
     def test_without_protection_it_can_be_destroyed(self, prod: CloudStack, account: Account):
-        prod.configure("protect", "false")
+        prod.configure_path("protect", "false")
         prod.up()
         prod.destroy()
         assert account.living == []

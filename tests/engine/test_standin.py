@@ -28,6 +28,17 @@ vpc = aws.ec2.Vpc("net", cidr_block="10.0.0.0/16", opts=west)
 """
 
 
+# The same for Alibaba Cloud, whose resources have no region of their own.
+ALICLOUD_HEAD = """
+import pulumi
+import pulumi_alicloud as alicloud
+
+region = "{region}"
+here = pulumi.ResourceOptions(provider=alicloud.Provider("{provider}", region=region){trigger})
+vpc = alicloud.vpc.Network("net", vpc_name="net", cidr_block="10.0.0.0/16", opts=here)
+"""
+
+
 @pytest.fixture
 def account() -> Account:
     return Account()
@@ -37,15 +48,21 @@ def account() -> Account:
 def stack(account: Account) -> Iterator[CloudStack]:
     assert shutil.which("pulumi"), "the Pulumi CLI is not on PATH; run `make test`, or `. tools/activate` first"
     directory = Path(tempfile.mkdtemp(prefix="indextts2-standin-"))
-    with serving(account, directory, ("aws",)) as binaries:
+    with serving(account, directory, ("aws", "alicloud")) as binaries:
         yield CloudStack(
             directory, binaries, program={"Pulumi.yaml": "name: indextts2\nruntime: python\n", "__main__.py": HEAD}
         )
     shutil.rmtree(directory)
 
 
-def write(stack: CloudStack, end: str) -> None:
-    (stack.project / "__main__.py").write_text(HEAD + end)
+def write(stack: CloudStack, end: str, head: str = HEAD) -> None:
+    (stack.project / "__main__.py").write_text(head + end)
+
+
+def alicloud_head(region: str = "cn-hangzhou", provider: str = "alicloud", *, trigger: bool = False) -> str:
+    """`trigger`: the resources under the provider are made anew in another region."""
+    asked = ", replacement_trigger=region" if trigger else ""
+    return ALICLOUD_HEAD.format(region=region, provider=provider, trigger=asked)
 
 
 class TestRefusals:
@@ -193,3 +210,66 @@ aws.secretsmanager.SecretVersion(
         assert stack.plan() == []
         write(stack, secret.format(text="open barley", version=2))
         assert stack.plan() == [("replace", "aws:secretsmanager/secretVersion:SecretVersion", "keys")]
+
+
+class TestAlicloud:
+    """What Alibaba Cloud's provider does otherwise: no region in a resource, values checked, few names made up."""
+
+    def test_what_the_provider_itself_refuses_stops_a_preview(self, stack: CloudStack, account: Account):
+        for resource, problem in [
+            ('ess.ScalingGroup("a", min_size=0, max_size=2001, opts=here)', "maxSize is 2001 and not between 0 and"),
+            (
+                'ess.ScalingGroup("a", min_size=0, max_size=1, multi_az_policy="ANY", opts=here)',
+                "multiAzPolicy is none of",
+            ),
+            ('vpc.Network("a", name="a", cidr_block="10.1.0.0/16", opts=here)', "name is deprecated"),
+        ]:
+            write(stack, f"alicloud.{resource}\n", alicloud_head())
+            assert problem in stack.preview(check=False)
+        assert account.living == []
+
+    def test_neither_another_region_nor_another_provider_alone_moves_what_is_there(self, stack: CloudStack):
+        write(stack, "", alicloud_head())
+        stack.up()
+        for provider in ("alicloud", "elsewhere"):
+            write(stack, "", alicloud_head("cn-shanghai", provider))
+            assert ("vpc/network:Network", "net") not in {(token, name) for _, token, name in stack.plan()}
+
+    def test_with_a_trigger_the_new_is_made_before_the_old_goes_and_each_where_it_is(
+        self, stack: CloudStack, account: Account
+    ):
+        write(stack, "", alicloud_head(provider="cn-hangzhou", trigger=True))
+        stack.up()
+        account.journal.clear()
+        write(stack, "", alicloud_head("cn-shanghai", "cn-shanghai", trigger=True))
+        stack.up()
+        assert [(operation, place) for operation, *_, place in account.journal] == [
+            ("create", "cn-shanghai"),
+            ("delete", "cn-hangzhou"),
+        ]
+        assert account.refusals == []
+        stack.preview("--expect-no-changes")
+
+    def test_under_one_name_of_the_provider_the_old_would_be_looked_for_in_the_new_region(
+        self, stack: CloudStack, account: Account
+    ):
+        write(stack, "", alicloud_head(trigger=True))
+        stack.up()
+        write(stack, "", alicloud_head("cn-shanghai", trigger=True))
+        assert "there is no alicloud:vpc/network:Network" in stack.up(check=False)
+        assert "cn-hangzhou" in {one.region for one in account.living}
+
+    def test_what_the_provider_reads_back_and_the_program_leaves_out_is_a_change_unless_ignored(
+        self, stack: CloudStack
+    ):
+        parameter = """
+alicloud.oos.SecretParameter(
+    "keys", secret_parameter_name="keys", value="open", opts=pulumi.ResourceOptions.merge(here, {ignoring})
+)
+"""
+        write(stack, parameter.format(ignoring="None"), alicloud_head())
+        stack.up()
+        assert stack.plan() == [("replace", "alicloud:oos/secretParameter:SecretParameter", "keys")]
+        ignoring = 'pulumi.ResourceOptions(ignore_changes=["keyId"])'
+        write(stack, parameter.format(ignoring=ignoring), alicloud_head())
+        assert stack.plan() == []

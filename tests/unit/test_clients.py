@@ -72,7 +72,7 @@ class TestRefusals:
 
     def test_limits_for_a_client_without_a_key(self):
         (found,) = problems(apiKeys={"studio": KEY}, clients={"stduio": {"concurrency": 4}})
-        assert "indextts2:clients: stduio has no key" in found
+        assert "stduio has no key; set it in indextts2:apiKeys" in found
 
     def test_the_local_client_needs_none(self):
         assert settings(clients={"local": {"concurrency": 4}}).clients["local"].concurrency == 4

@@ -1,7 +1,7 @@
 """How long preview and update take, against a Pulumi program in Python that does nothing.
 
-The local stack as it is; the AWS production stack with a stand-in for the provider, for no account is at hand: what it
-measures is the program and the engine, not the vendor's answers.
+The local stack as it is; the production stacks of the clouds with a stand-in for the provider, for no account is at
+hand: what it measures is the program and the engine, not the vendor's answers.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.engine.cloud_stack import PROD, CloudStack
+from tests.engine.cloud_stack import PROD, PROD_CN, CloudStack, StackFile
 from tests.engine.stack import LocalStack
 from tests.engine.standin.account import Account
 from tests.engine.standin.plugins import serving
+from tests.invented import ACCOUNT as AWS_ACCOUNT
+from tests.invented_alicloud import ACCOUNT as ALICLOUD_ACCOUNT
 from tools.bench.figures import Row, in_turn, ratio, seconds
 
 RUNS = 7
@@ -26,7 +28,11 @@ EMPTY = {
 
 
 def measure() -> list[Row]:
-    return [*_local(), *_aws()]
+    return [
+        *_local(),
+        *_cloud("aws prod", PROD, AWS_ACCOUNT),
+        *_cloud("alicloud prod-cn", PROD_CN, ALICLOUD_ACCOUNT),
+    ]
 
 
 def _local() -> list[Row]:
@@ -51,24 +57,24 @@ def _local() -> list[Row]:
     ]
 
 
-def _aws() -> list[Row]:
+def _cloud(label: str, stack_file: StackFile, account: str) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="indextts2-bench-") as name:
         directory = Path(name)
-        with serving(Account(), directory, ("aws", "docker")) as plugins:
+        with serving(Account(number=account), directory, (stack_file.package, "docker")) as plugins:
             stack = CloudStack(directory, plugins)
-            stack.use(PROD)
+            stack.use(stack_file)
             pulumi = _empty_program(directory, stack.environment)
             fresh = in_turn(stack.preview, lambda: pulumi("preview"), RUNS)
             stack.up()
             pulumi("up", "--yes", "--skip-preview")
             again = in_turn(stack.preview, lambda: pulumi("preview"), RUNS)
     return [
-        Row("aws prod: preview, all to do", f"{ratio(*fresh):.2f}x an empty program ({_both(fresh)})", "at most 2.5x"),
         Row(
-            "aws prod: preview, nothing to do",
-            f"{ratio(*again):.2f}x an empty program ({_both(again)})",
+            f"{label}: preview, {what} to do",
+            f"{ratio(*times):.2f}x an empty program ({_both(times)})",
             "at most 2.5x",
-        ),
+        )
+        for what, times in (("all", fresh), ("nothing", again))
     ]
 
 

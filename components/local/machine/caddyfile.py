@@ -41,8 +41,10 @@ def caddyfile(layout: Layout, host: str, port: int) -> str:
     request. So a change of the replicas leaves Caddy alone; loading a new configuration closes the connections that
     clients keep open, and a request that is just being sent on one is lost.
 
-    A request goes to the replica with the fewest in flight. When that one dies, the request is sent to another, POST
-    included: the server answers a repeated request from the first one's result, and a synthesis has no other effect.
+    A request goes to the replica with the fewest in flight. When that one dies, the request is sent to another if it
+    does no more when done twice: a synthesis has no effect but its answer, the same voice is not added a second time,
+    an Idempotency-Key makes a job the same job. Of others (a job without a key, the deletion of a voice) the client is
+    told with 502 that nobody knows whether they were done.
     """
     backends = " ".join(f'"unix/{socket_of(layout, name)}"' for name in REPLICAS)
     return f"""# written by pulumi; `pulumi up --refresh` undoes changes by hand
@@ -99,8 +101,20 @@ http://:{port} {{
 			lb_try_duration 30s
 			lb_try_interval 100ms
 			lb_retry_match {{
+				method GET HEAD
+			}}
+			lb_retry_match {{
 				method POST
-				path /generate /v1/audio/speech
+				path /generate /v1/audio/speech /v1/audio/voices
+			}}
+			lb_retry_match {{
+				method POST
+				path /v1/jobs
+				header Idempotency-Key *
+			}}
+			lb_retry_match {{
+				method DELETE
+				path /v1/jobs/*
 			}}
 			request_buffers {BUFFER}
 			health_uri /readyz

@@ -5,31 +5,16 @@ It outlives the plugin processes, which the engine starts and ends with each com
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.engine.standin import naming
+from tests.engine.standin.vendor import GLOBAL
+from tests.engine.standin.vendors import vendor_of
 from tests.invented import ACCOUNT, all_tags, invented
 from tests.sdk_schema import Schema
-
-REFERENCE = re.compile(
-    r"(?:vpc|subnet|sg|igw|nat|eipalloc|rtb|vpce|lt)-[0-9a-f]{8,17}|arn:aws:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+"
-)
-# Where the resources live that have no region.
-GLOBAL = "global"
-# These cannot be deleted while another resource names them; most others can.
-HELD = (
-    *(f"aws:ec2/{name}:" for name in ("vpc", "subnet", "securityGroup", "internetGateway", "natGateway", "eip")),
-    "aws:lb/targetGroup:",
-    "aws:iam/role:",
-)
-# Deleting these is refused while the property, as the stack last set it, says so.
-GUARDED = {
-    "aws:lb/loadBalancer:LoadBalancer": ("enableDeletionProtection", "deletion protection is on"),
-}
 
 
 class RefusedError(Exception):
@@ -116,6 +101,7 @@ class Account:
             self._number += 1
             name = naming.name_in_the_cloud(schema, inputs, logical_name, self._number)
             identity, outputs = invented(schema, name, inputs, region, tags)
+            outputs = {**vendor_of(schema.token).read_back.get(schema.token, {}), **outputs}
             self.living.append(Living(schema, identity, region, logical_name, inputs, outputs))
             self.journal.append(("create", schema.token, logical_name, region))
             if failure:
@@ -149,11 +135,12 @@ class Account:
             failure = self._failure("delete", token, one.logical_name)
             if failure:
                 raise RefusedError(failure.reason)
+            vendor = vendor_of(token)
             for other in self.living:
-                if other is not one and token.startswith(HELD) and identity in _texts(other.inputs):
+                if other is not one and token.startswith(vendor.held) and _names(other, one):
                     raise self._refusal(f"{identity} is still used by {other.logical_name} ({other.token})")
-            guard, why = GUARDED.get(token, ("", ""))
-            if one.inputs.get(guard):
+            guard, why = vendor.guarded.get(token, ("", ""))
+            if _inner(one.inputs, guard):
                 raise self._refusal(f"{identity}: {why}")
             if self.objects.get(identity) and not (one.inputs.get("forceDestroy") or one.inputs.get("forceDelete")):
                 raise self._refusal(f"{identity} is not empty")
@@ -179,17 +166,18 @@ class Account:
         return None
 
     def _refuse_what_is_not_there(self, schema: Schema, inputs: Mapping[str, Any], region: str) -> None:
-        known = self.existing | {
-            handle
-            for one in self.living
-            if one.region in (region, GLOBAL) or region == GLOBAL
-            for handle in (one.identity, one.outputs.get("arn"))
-        }
+        vendor = vendor_of(schema.token)
+        near = [one for one in self.living if one.region in (region, GLOBAL) or region == GLOBAL]
+        known = self.existing | {one.identity for one in near}
+        known |= {one.outputs.get(handle) for one in near for handle in vendor.handles}
         for text in _texts(inputs):
             reference = text.removesuffix(":*")
-            ours = not text.startswith("arn:") or f":{ACCOUNT}:" in text
-            if REFERENCE.fullmatch(text) and ours and reference not in known:
+            if vendor.reference.fullmatch(text) and reference not in known:
                 raise self._refusal(f"{schema.token} refers to {text}, which is not in {region}")
+        for name, token in vendor.by_name.get(schema.token, {}).items():
+            given = inputs.get(name)
+            if given is not None and given not in {one.identity for one in near if one.token == token}:
+                raise self._refusal(f"{schema.token}: there is no {token} {given} in {region}")
 
     def _refuse_a_duplicate(self, schema: Schema, inputs: Mapping[str, Any], region: str, same: Living | None) -> None:
         key = naming.unique_key(schema, inputs, region)
@@ -202,14 +190,6 @@ class Account:
         return RefusedError(reason)
 
 
-# Outputs that move with every update, although the program sets none of them.
-MOVING = {
-    "aws:ec2/launchTemplate:LaunchTemplate": ("latestVersion",),
-    "aws:secretsmanager/secretVersion:SecretVersion": ("versionId",),
-    "docker:index/image:Image": ("repoDigest",),
-}
-
-
 def updated(schema: Schema, outputs: dict[str, Any], inputs: dict[str, Any], changed: bool) -> dict[str, Any]:
     """A resource's outputs after an update with these inputs."""
     written = {name: value for name, value in inputs.items() if name in schema.outputs and not name.endswith("Wo")}
@@ -218,14 +198,36 @@ def updated(schema: Schema, outputs: dict[str, Any], inputs: dict[str, Any], cha
         name: value for name, value in outputs.items() if name in schema.inputs and schema.outputs[name].required
     }
     moved: dict[str, Any] = {}
-    if changed and "latestVersion" in MOVING.get(schema.token, ()):
+    moving = vendor_of(schema.token).moving.get(schema.token, ())
+    if changed and "latestVersion" in moving:
         moved = {"latestVersion": outputs["latestVersion"] + 1}
         if inputs.get("updateDefaultVersion"):
             moved["defaultVersion"] = moved["latestVersion"]
-    if changed and "repoDigest" in MOVING.get(schema.token, ()):
+    if changed and "latestVersionNumber" in moving:
+        moved = {"latestVersionNumber": outputs["latestVersionNumber"] + 1}
+        if inputs.get("updateDefaultVersionNumber"):
+            moved["defaultVersionNumber"] = moved["latestVersionNumber"]
+    if changed and "repoDigest" in moving:
         _, fresh = invented(schema, "", inputs, "", {})
         moved = {"repoDigest": fresh["repoDigest"]}
     return {**computed, **kept, **written, **moved}
+
+
+def _names(other: Living, one: Living) -> bool:
+    """Whether `other` refers to `one`: by its id, or, where ids are only names, in a property that names such a one."""
+    vendor = vendor_of(one.token)
+    if not vendor.by_name or vendor.reference.fullmatch(one.identity):
+        return one.identity in _texts(other.inputs)
+    naming_it = vendor.by_name.get(other.token, {})
+    return any(token == one.token and other.inputs.get(name) == one.identity for name, token in naming_it.items())
+
+
+def _inner(values: Mapping[str, Any], path: str) -> Any:
+    """What stands at `path` (`config.enabled`), or None."""
+    found: Any = values
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def _texts(value: Any) -> Iterator[str]:

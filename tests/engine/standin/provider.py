@@ -14,7 +14,9 @@ from google.rpc import status_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.engine.standin import lookups, naming, replacement
-from tests.engine.standin.account import GLOBAL, MOVING, Account, HalfMadeError, RefusedError, updated
+from tests.engine.standin.account import Account, HalfMadeError, RefusedError, updated
+from tests.engine.standin.vendor import GLOBAL
+from tests.engine.standin.vendors import vendor_of
 from tests.sdk_schema import (
     UNKNOWN,
     Schema,
@@ -55,7 +57,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(problems))
 
     def DiffConfig(self, request, context):  # noqa: N802
-        """No property of pulumi-aws 7's provider forces a replacement, not even the region (pulumi-aws #5656)."""
+        """No property of either cloud's provider forces a replacement, not even the region.
+
+        For AWS see pulumi-aws #5656; pulumi-alicloud 4 marks none with `ForcesProviderReplace` either.
+        """
         differing = replacement.changed(from_wire(request.old_inputs), from_wire(request.news))
         changes = provider_pb2.DiffResponse.DIFF_SOME if differing else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=changes, diffs=differing)
@@ -89,7 +94,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         token = _type(request.urn)
         try:
             schema = resource_schema(token)
-            problems = input_problems(schema, news)
+            problems = input_problems(schema, news) + vendor_of(token).problems(schema, news)
             inputs = {**news, **self._made_up(schema, request.urn, olds, news)}
             if token == "docker:index/image:Image":
                 inputs = _with_digest_of_the_context(inputs)
@@ -105,6 +110,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             # To name the region in which the resource lives anyway is no change.
             olds["region"] = from_wire(request.olds).get("region")
         differing = replacement.changed(olds, news)
+        drifted = replacement.drifted(schema, from_wire(request.olds), news, list(request.ignoreChanges))
+        differing = sorted({*differing, *drifted})
         try:
             replaces = replacement.replacing(schema, differing)
         except replacement.UnlistedTypeError as refusal:
@@ -138,7 +145,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs, olds = from_wire(request.news), from_wire(request.olds)
         schema = resource_schema(_type(request.urn))
         if request.preview:
-            moving = dict.fromkeys(MOVING.get(schema.token, ()), UNKNOWN)
+            moving = dict.fromkeys(vendor_of(schema.token).moving.get(schema.token, ()), UNKNOWN)
             return provider_pb2.UpdateResponse(properties=to_wire({**updated(schema, olds, inputs, False), **moving}))
         try:
             outputs = self.account.update(schema.token, request.id, self._place(schema, olds), inputs, self.tags)
@@ -167,7 +174,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _place(self, schema: Schema, properties: Mapping[str, Any]) -> str:
         """A resource's own region, else the provider's; some services know no regions."""
-        return (properties.get("region") or self.region) if "region" in schema.inputs else GLOBAL
+        regional = vendor_of(schema.token).regional(schema)
+        return (properties.get("region") or self.region) if regional else GLOBAL
 
     def _made_up(self, schema: Schema, urn: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         named = naming.named_property(schema)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import pulumi
-from pulumi.runtime import config, mocks, settings, stack
-
 from components.settings import AwsSettings, load
-from tests.recorder import Recorder
+from tests.unit.registered import register
+
+__all__ = ["KEY", "LEAST", "as_config", "aws_settings", "register"]
 
 KEY = "k" * 40
 # The smallest stack that is one: the others' defaults, nothing to look up, no domain.
@@ -38,38 +36,3 @@ def aws_settings(**values: Any) -> AwsSettings:
     found = load("test", as_config(**values), is_secret=lambda _key: True)
     assert isinstance(found, AwsSettings)
     return found
-
-
-def register(
-    make: Callable[[], Mapping[str, Any]],
-    *,
-    preview: bool = False,
-    calls: Mapping[str, Mapping[str, Any]] | None = None,
-) -> tuple[Recorder, dict[str, Any]]:
-    """What `make` registers, and the values of the outputs that it returns; a secret one as {"secret": value}."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        settings.reset_options()
-        config.set_all_config({}, [])
-        recorder = Recorder({}, calls or {})
-        mocks.set_mocks(recorder.mocks, project="indextts2", stack="test", preview=preview, monitor=recorder)
-        made: dict[str, Any] = {}
-
-        async def program() -> dict[str, Any]:
-            await stack.run_pulumi_func(lambda: made.update(make()))
-            return {name: await _value(output) for name, output in made.items()}
-
-        values = loop.run_until_complete(program())
-    finally:
-        loop.close()
-        asyncio.set_event_loop(None)
-    assert not recorder.refused, recorder.refused
-    return recorder, values
-
-
-async def _value(output: Any) -> Any:
-    if not isinstance(output, pulumi.Output):
-        return output
-    value = await output.future()
-    return {"secret": value} if await output.is_secret() else value

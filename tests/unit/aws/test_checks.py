@@ -4,11 +4,12 @@ import pulumi
 import pytest
 
 from components.aws import account
-from components.aws.checks import check, image_problem, plain_http_warning
+from components.aws.checks import check
 from components.aws.provider import all_tags, providers
 from components.aws.quotas import needs, quota_problems
 from components.aws.survey import survey
 from components.aws.zones import MAX_CHOSEN, choose_zones, existing_zones
+from components.cloud_checks import image_problem, plain_http_warning
 from components.settings import SettingsError
 from tests.unit.aws.one_part import aws_settings, register
 
@@ -117,15 +118,15 @@ class TestQuotas:
 
 class TestBeforeTheAccount:
     def test_without_a_dockerfile_a_ready_image_is_asked_for(self, tmp_path):
-        problem = image_problem(aws_settings(), tmp_path)
+        problem = image_problem(None, tmp_path)
         assert problem is not None
         assert "there is no" in problem
         (tmp_path / "Dockerfile").touch()
-        assert image_problem(aws_settings(), tmp_path) is None
+        assert image_problem(None, tmp_path) is None
 
     def test_with_a_ready_image_there_is_nothing_to_build(self, tmp_path):
         settings = aws_settings(image=f"registry.example.com/speech@{DIGEST}")
-        assert image_problem(settings, tmp_path) is None
+        assert image_problem(settings.image, tmp_path) is None
 
     def test_plain_http_is_warned_of(self, monkeypatch):
         warned = []
@@ -134,7 +135,7 @@ class TestBeforeTheAccount:
         assert len(warned) == 1
         assert "203.0.113.0/24" in warned[0]
         tls = {"domain": "speech.example.com", "hostedZone": "Z0123456789ABC"}
-        assert plain_http_warning(aws_settings(access=tls)) is None
+        assert plain_http_warning(aws_settings(access=tls).access) is None
 
 
 @pytest.fixture

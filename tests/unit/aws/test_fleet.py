@@ -1,6 +1,7 @@
 """The GPU fleet: what instances may be, how they are replaced, and what they may do."""
 
 import base64
+import re
 
 import pytest
 
@@ -8,16 +9,15 @@ from components.aws.instances import RETENTIONS, retention
 from components.aws.timing import (
     COLD_START_SECONDS,
     DEREGISTRATION_SECONDS,
-    DRAIN_SECONDS,
     HEALTH_INTERVAL_SECONDS,
     IDLE_TIMEOUT_SECONDS,
     LONGEST_SYNTHESIS_SECONDS,
-    LONGEST_WAIT_SECONDS,
     STOP_SECONDS,
     TERMINATION_HOOK_SECONDS,
     UNHEALTHY_AFTER,
     USUAL_COLD_START_SECONDS,
 )
+from components.server_environment import DRAIN_SECONDS, LONGEST_WAIT_SECONDS
 from tests.unit.aws.whole_stack import IMAGE, whole_stack
 
 SPOT = {"nodes": {"min": 0, "max": 4, "onDemandBase": 1, "spot": True}}
@@ -123,6 +123,14 @@ class TestInstances:
         assert f"FLEET={group().values['name']}" in text
         assert "k" * 40 not in text
         assert whole_stack()[1]["keys_reference"] in text
+
+    def test_it_tells_the_server_where_everything_is(self):
+        text = script(access={"domain": "speech.example.com", "hostedZone": "Z0123456789ABCDEFGHIJ"})
+        assert re.search(r"^SPEECH_STORE=s3://speech-objects[^?]*\?region=us-west-2$", text, re.M)
+        assert re.search(r"^SPEECH_QUEUE=sqs://us-west-2/123456789012/speech-jobs\S*$", text, re.M)
+        assert re.search(r"^SPEECH_TOPIC=sns://us-west-2/123456789012/speech-finished\S*$", text, re.M)
+        assert "SPEECH_PUBLIC_URL=https://speech.example.com" in text
+        assert "SPEECH_PUBLIC_URL" not in script()
 
     def test_another_image_is_another_launch_template(self):
         other = IMAGE.replace("b" * 64, "c" * 64)

@@ -6,8 +6,8 @@ import pulumi
 import pytest
 
 from components.aws.image import KEPT_IMAGES, ServerImage, ecr_repository, repository_lifecycle
-from components.aws.image_source import INFERENCE, source_digest
 from components.contracts import ServerImageArgs
+from components.image_source import INFERENCE, source_digest
 from tests.unit.aws.one_part import aws_settings, register
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

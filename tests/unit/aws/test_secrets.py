@@ -5,7 +5,7 @@ import json
 import pulumi
 import pytest
 
-from components.aws.secrets import ApiKeys, version
+from components.aws.secrets import ApiKeys
 from components.contracts import ApiKeysArgs
 from tests.unit.aws.one_part import KEY, aws_settings, register
 
@@ -55,12 +55,6 @@ class TestVersion:
     def test_it_stays_when_only_the_order_changes(self):
         other = KEY[:-1] + "x"
         assert stored_version(apiKeys={"a": KEY, "b": other}) == stored_version(apiKeys={"b": other, "a": KEY})
-
-    def test_it_is_a_number_that_a_double_holds(self):
-        for index in range(50):
-            number = version(str(index))
-            assert 0 <= number < 2**53
-            assert int(float(number)) == number
 
 
 class TestRecovery:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from components.settings import PROJECT_FILE, AwsSettings, SettingsError, load
@@ -38,12 +39,12 @@ class TestDefaults:
         assert (settings.zones, settings.ami) == ((), None)
 
     def test_a_local_stack_takes_no_key_of_aws_not_even_inside_an_object(self):
-        config = {"indextts2:region": "eu-west-1", "indextts2:storage": json.dumps({"resultDays": 3})}
+        config = {"indextts2:region": "eu-west-1", "indextts2:storage": json.dumps({"logDays": 3})}
         with pytest.raises(SettingsError) as caught:
             load("local", config)
         assert [text.split(": ")[0] for text in caught.value.problems] == [
             "indextts2:region",
-            "indextts2:storage.resultDays",
+            "indextts2:storage.logDays",
         ]
 
 
@@ -186,10 +187,12 @@ DEFAULTS = {
 
 
 class TestAnything:
+    @examples(deadline=None)
     @given(key=st.sampled_from(sorted(DEFAULTS.keys() - {"target"})), value=ANYTHING)
     def test_a_value_of_any_kind_is_taken_or_refused_with_its_key(self, key, value):
         self.is_taken_or_refused(key, value)
 
+    @examples(deadline=None)
     @given(data=st.data(), value=ANYTHING)
     def test_so_is_one_inside_an_object(self, data, value):
         key = data.draw(st.sampled_from(sorted(key for key, default in DEFAULTS.items() if isinstance(default, dict))))

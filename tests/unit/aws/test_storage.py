@@ -6,8 +6,9 @@ import pulumi
 import pytest
 
 from components.aws.bucket import bucket_policy
-from components.aws.storage import ObjectStore, lifecycle
+from components.aws.storage import ObjectStore
 from components.contracts import ObjectStoreArgs
+from components.lifecycle import lifecycle
 from tests.unit.aws.one_part import aws_settings, register
 
 
@@ -73,7 +74,7 @@ class TestAccess:
 class TestLifecycle:
     def test_results_and_logs_go_after_the_days_of_the_settings(self):
         rules = {rule.prefix: rule for rule in lifecycle(aws_settings(storage={"resultDays": 9, "logDays": 5}).storage)}
-        assert (rules["results/"].expire, rules["logs/"].expire) == (9, 5)
+        assert (rules["results/"].expire, rules["jobs/"].expire, rules["logs/"].expire) == (9, 9, 5)
 
     def test_voices_and_weights_stay(self):
         rules = lifecycle(aws_settings().storage)

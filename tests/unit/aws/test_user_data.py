@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from components.aws.user_data import MAX_BYTES, Boot, render, server_environment, user_data
+from components.aws.user_data import MAX_BYTES, Boot, render, user_data
+from components.server_environment import ServerUrls
 
+URLS = ServerUrls(
+    store="s3://speech-objects-0123456?region=us-west-2",
+    queue="sqs://us-west-2/123456789012/speech-jobs-0123456",
+    topic="sns://us-west-2/123456789012/speech-finished-0123456",
+    public="https://speech.example.com",
+)
 REGISTRY = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
 BOOT = Boot(
     region="us-west-2",
@@ -21,7 +28,11 @@ BOOT = Boot(
     keys_secret="speech-api-keys-0123456",
     log_group="speech-nodes-0123456",
     engine="espeak",
+    urls=URLS,
 )
+
+
+LONGEST_URLS = ServerUrls("s" * 120, "q" * 160, "t" * 330, "p" * 270)
 
 
 def shell_value(script: str, name: str) -> str:
@@ -59,7 +70,9 @@ class TestValues:
 
 class TestSize:
     def test_the_longest_names_that_aws_has_fit(self):
-        longest = Boot("ap-southeast-99", "f" * 255, "h" * 255, "i" * 500, "r" * 255, "k" * 512, "l" * 512, "espeak")
+        longest = Boot(
+            "ap-southeast-99", "f" * 255, "h" * 255, "i" * 500, "r" * 255, "k" * 512, "l" * 512, "espeak", LONGEST_URLS
+        )
         assert len(base64.b64decode(user_data(longest))) < MAX_BYTES
 
     def test_a_script_that_no_instance_takes_is_refused(self):
@@ -103,18 +116,3 @@ class TestScript:
 
     def test_a_log_service_that_is_away_does_not_hold_the_server_up(self):
         assert "--log-opt mode=non-blocking" in render(BOOT)
-
-
-class TestServerEnvironment:
-    def test_the_server_knows_every_variable(self):
-        server = pytest.importorskip("speech_server.settings", reason="the server is not in this checkout")
-        known = {f"SPEECH_{name.upper()}" for name in server.Settings.model_fields}
-        assert set(server_environment(BOOT)) <= known
-
-    def test_it_listens_where_the_load_balancer_asks(self):
-        assert server_environment(BOOT)["SPEECH_LISTEN"] == "0.0.0.0:8000"
-
-    def test_it_names_the_keys_file_and_holds_no_key(self):
-        environment = server_environment(BOOT)
-        assert environment["SPEECH_API_KEYS_FILE"] == "/run/indextts2/keys/keys.json"
-        assert BOOT.keys_secret not in environment.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-INFERENCE = Path(__file__).resolve().parents[2] / "inference"
+INFERENCE = Path(__file__).resolve().parents[1] / "inference"
 # What running and installing leaves among the sources.
 _LEFT_OVER = ("__pycache__", "build", "*.egg-info")
 

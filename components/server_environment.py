@@ -1,0 +1,59 @@
+"""What a node's server is told: the same on every cloud but for the URLs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.contracts import SERVER_PORT
+
+# Who the server is in its container and the only one who may read the keys; nobody of this number is on an image.
+SERVER_UID = 10001
+KEYS_FILE = "/run/indextts2/keys/keys.json"
+# What a request may wait in a node's lane before it is spoken.
+LONGEST_WAIT_SECONDS = 60
+# What a client may wait for its clip, in all: less than what the load balancer of either cloud waits for the server
+# (600 s on Alibaba Cloud). A text that cannot be spoken in this time is refused with a pointer to jobs.
+REPLY_SECONDS = 590
+# A server that is told to go lets go of what is not finished after this.
+DRAIN_SECONDS = 660
+
+
+@dataclass(frozen=True)
+class ServerUrls:
+    """Where the server finds what is not on its node.
+
+    store: `s3://BUCKET?region=us-west-2`, `oss://BUCKET?region=cn-hangzhou&internal=true`.
+    queue: `sqs://REGION/ACCOUNT/NAME`, `smq://REGION/ACCOUNT/NAME?internal=true`.
+    topic: `sns://REGION/ACCOUNT/NAME`, `smq-topic://REGION/ACCOUNT/NAME?internal=true`.
+    public: the service's own address as clients write it; None where it is not known before the nodes are made.
+    """
+
+    store: str
+    queue: str
+    topic: str
+    public: str | None
+
+
+def server_environment(engine: str, image: str, urls: ServerUrls) -> dict[str, str]:
+    """The variables; no secret, for they stand in a file that is not one."""
+    public = {"SPEECH_PUBLIC_URL": urls.public} if urls.public else {}
+    return {
+        "SPEECH_LISTEN": f"0.0.0.0:{SERVER_PORT}",
+        "SPEECH_ENGINE": engine,
+        "SPEECH_API_KEYS_FILE": KEYS_FILE,
+        "SPEECH_KEY_HINT": "whoever runs this service gives out keys",
+        "SPEECH_IMAGE": image,
+        "SPEECH_WORK_DIR": "/work",
+        "SPEECH_MAX_WAIT_SECONDS": str(LONGEST_WAIT_SECONDS),
+        "SPEECH_REPLY_SECONDS": str(REPLY_SECONDS),
+        "SPEECH_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "SPEECH_STORE": urls.store,
+        "SPEECH_QUEUE": urls.queue,
+        "SPEECH_TOPIC": urls.topic,
+        **public,
+    }
+
+
+def public_url(domain: str | None) -> str | None:
+    """The service's address under its domain; without one its name is the load balancer's, which comes after nodes."""
+    return f"https://{domain}" if domain else None

@@ -1,0 +1,140 @@
+"""What the settings of every cloud's stacks have in common."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from components.settings import cidr
+from components.settings.base import Given, Items, StorageSettings
+from components.settings.clients import ClientSettings, Keys, keys_file
+from components.settings.model import Model
+
+_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+def matching(pattern: str, remedy: str) -> AfterValidator:
+    """A validator of texts that are wholly `pattern`."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(remedy)
+        return text
+
+    return AfterValidator(check)
+
+
+ImageReference = Annotated[
+    str,
+    matching(
+        r"[a-z0-9][a-z0-9._:/-]{0,400}@sha256:[0-9a-f]{64}",
+        "is not pinned; write it as registry/repository@sha256:... with the digest's 64 hexadecimal digits",
+    ),
+]
+
+
+def is_domain(text: str) -> bool:
+    """Whether `text` is a domain name of two labels or more, in lower case."""
+    return _DOMAIN.fullmatch(text) is not None
+
+
+def schedule_or_none(value: Any) -> Any:
+    """None for a schedule with neither `up` nor `down`."""
+    return None if isinstance(value, dict) and value.get("up") == "" and value.get("down") == "" else value
+
+
+def somebody_may_call(keys: Mapping[str, Keys]) -> None:
+    """Raises ValueError if nobody could call the service."""
+    if not keys:
+        raise ValueError(
+            "is empty, and nobody could call the service; set a client's key: pulumi config set --secret --path "
+            'indextts2:apiKeys.NAME "$(openssl rand -hex 24)"'
+        )
+
+
+def keys_fit(api_keys: Mapping[str, Keys], clients: Mapping[str, ClientSettings], longest: int) -> None:
+    """Raises ValueError if what the server reads of the clients is more than the `longest` secret, bytes of JSON."""
+    if len(json.dumps(keys_file(api_keys, clients))) > longest:
+        raise ValueError(
+            f"apiKeys and clients are more than the {longest} bytes that a secret can hold; use fewer clients"
+        )
+
+
+class NodesSettings(Model):
+    """How many nodes there may be. The first `on_demand_base` are on demand; the others spot, if `spot`."""
+
+    min: int = Field(ge=0)
+    max: int = Field(ge=1, le=100)
+    on_demand_base: int = Field(ge=0)
+    spot: bool
+
+    @field_validator("max")
+    @classmethod
+    def _max_is_not_below_min(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("min", 0):
+            raise ValueError(f"is below nodes.min, {info.data['min']}; raise nodes.max or lower nodes.min")
+        return value
+
+    @field_validator("on_demand_base")
+    @classmethod
+    def _base_fits(cls, value: int, info: ValidationInfo) -> int:
+        if value > info.data.get("max", value):
+            raise ValueError(f"is above nodes.max, {info.data['max']}; lower nodes.onDemandBase or raise nodes.max")
+        return value
+
+
+class PublicAddressSettings(Model):
+    """Under which name the service is reached, and by whom. Without a domain: plain HTTP, for `allowed_cidrs` alone."""
+
+    domain: Given[str]
+    allowed_cidrs: Annotated[Items[str], AfterValidator(cidr.client_ranges)]
+
+    @field_validator("domain")
+    @classmethod
+    def _is_a_domain(cls, text: str | None) -> str | None:
+        if text is not None and not is_domain(text):
+            raise ValueError("is no domain name; write it like speech.example.com, in lower case")
+        return text
+
+    @field_validator("allowed_cidrs")
+    @classmethod
+    def _plain_http_is_for_the_named(cls, texts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "domain" not in info.data or info.data["domain"] is not None:
+            return texts
+        if not texts:
+            raise ValueError(
+                "is empty, and without access.domain the service speaks plain HTTP; give the address ranges that may "
+                "reach it, or a domain for TLS"
+            )
+        for text in texts:
+            if cidr.network(text).prefixlen < cidr.WIDEST_WITHOUT_TLS:
+                raise ValueError(
+                    f"{text} is too wide for plain HTTP, which shows keys and texts on the way; give a "
+                    f"/{cidr.WIDEST_WITHOUT_TLS} or smaller, or access.domain for TLS"
+                )
+        return texts
+
+
+class CloudStorageSettings(StorageSettings):
+    """What clouds add: how long logs are kept, in days."""
+
+    log_days: int = Field(ge=1, le=3650)
+
+
+class AlarmSettings(Model):
+    """Whom alarms tell, and after how many minutes a GPU is idle."""
+
+    email: Given[str]
+    idle_minutes: int = Field(ge=5, le=1440)
+
+    @field_validator("email")
+    @classmethod
+    def _is_an_address(cls, text: str | None) -> str | None:
+        if text is not None and not _EMAIL.fullmatch(text):
+            raise ValueError("is no e-mail address; write it like studio@example.com")
+        return text
