@@ -106,5 +106,10 @@ def stack_of(stack_file: StackFile, account: Account) -> Iterator[CloudStack]:
     shutil.rmtree(directory)
 
 
+def account_of(stack_file: StackFile) -> Account:
+    """An empty account of the stack's cloud."""
+    return Account(number=ALICLOUD_ACCOUNT if stack_file.package == "alicloud" else ACCOUNT)
+
+
 def operations(plan: list[tuple[str, str, str]]) -> set[str]:
     return {operation for operation, _, _ in plan}

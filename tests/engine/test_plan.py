@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from components.prices.rendering import comparison
-from tests.engine.cloud_stack import DEV, KEY, PROD, ROOT, CloudStack, StackFile
+from tests.engine.cloud_stack import DEV, KEY, PROD, PROD_CN, ROOT, CloudStack, StackFile, account_of
 from tests.engine.configure import configure
 from tests.engine.stack import LocalStack
-from tests.engine.standin.account import Account
 from tests.engine.standin.plugins import serving
 from tools.checkout import Checkout
 from tools.plan.events import Plan, read_plan
@@ -37,7 +36,7 @@ def pack() -> Pack:
 
 def stack_of(name: str, file: StackFile) -> Iterator[CloudStack]:
     directory = Path(tempfile.mkdtemp(prefix="indextts2-plan-"))
-    with serving(Account(), directory, ("aws", "docker")) as binaries:
+    with serving(account_of(file), directory, (file.package, "docker")) as binaries:
         stack = CloudStack(directory, binaries, name=name)
         stack.use(file)
         yield stack
@@ -52,6 +51,11 @@ def dev() -> Iterator[CloudStack]:
 @pytest.fixture(scope="class")
 def prod() -> Iterator[CloudStack]:
     yield from stack_of("prod", PROD)
+
+
+@pytest.fixture(scope="class")
+def prod_cn() -> Iterator[CloudStack]:
+    yield from stack_of("prod-cn", PROD_CN)
 
 
 def plan_of(stack: CloudStack | LocalStack, pack: Pack) -> Plan:
@@ -154,6 +158,17 @@ class TestProd:
         text = comment(plan)
         assert text.startswith("<!-- indextts2-plan:prod -->\n")
         assert "g5.xlarge in us-west-2" in text
+        assert KEY not in text
+
+
+class TestProdCn:
+    def test_a_new_stack(self, prod_cn: CloudStack, pack: Pack):
+        plan = plan_of(prod_cn, pack)
+        assert not plan.failed, plan.errors
+        text = comment(plan)
+        assert text.startswith("<!-- indextts2-plan:prod-cn -->\n")
+        assert "in cn-hangzhou" in text
+        assert "CNY" in text
         assert KEY not in text
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rules import RESOURCE_RULES, STACK_RULES
-from tests.engine.cloud_stack import DEV, PROD, ROOT, CloudStack, StackFile
+from tests.engine.cloud_stack import DEV, PROD, PROD_CN, ROOT, CloudStack, StackFile, account_of
 from tests.engine.configure import configure
 from tests.engine.stack import LocalStack
 from tests.engine.standin.account import Account
@@ -74,10 +74,12 @@ def pack() -> Pack:
     return prepare(Checkout(ROOT), Path(program).parent)
 
 
-def cloud_stack(name: str, program: str = "", account: Account | None = None) -> Iterator[CloudStack]:
+def cloud_stack(
+    name: str, program: str = "", account: Account | None = None, file: StackFile = DEV
+) -> Iterator[CloudStack]:
     directory = Path(tempfile.mkdtemp(prefix="indextts2-policy-"))
     files = {"Pulumi.yaml": "name: indextts2\nruntime: python\n", "__main__.py": program} if program else {}
-    with serving(account or Account(), directory, ("aws", "docker")) as binaries:
+    with serving(account or account_of(file), directory, (file.package, "docker")) as binaries:
         yield CloudStack(directory, binaries, name=name, program=files)
     shutil.rmtree(directory)
 
@@ -139,9 +141,9 @@ aws.sqs.QueuePolicy("jobs", queue_url=queue.url, policy=queue.arn.apply(lambda a
 
 
 class TestTheCheckoutsOwnStacks:
-    @pytest.mark.parametrize(("name", "file"), [("dev", DEV), ("prod", PROD)])
+    @pytest.mark.parametrize(("name", "file"), [("dev", DEV), ("prod", PROD), ("prod-cn", PROD_CN)])
     def test_a_cloud_stack_breaks_no_rule_when_planned_and_when_made(self, name: str, file: StackFile, pack: Pack):
-        for stack in cloud_stack(name):
+        for stack in cloud_stack(name, file=file):
             stack.use(file)
             status, text = preview(stack, pack)
             assert status == 0, text

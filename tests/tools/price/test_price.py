@@ -77,12 +77,15 @@ class TestAsk:
 
 class TestSubjects:
     def test_the_checkouts_own_stacks(self) -> None:
-        found = {one.name: one.bill for one in subjects(Checkout(ROOT), ["local", "dev", "prod"], [], [])}
+        found = {one.name: one.bill for one in subjects(Checkout(ROOT), ["local", "dev", "prod", "prod-cn"], [], [])}
         assert found["local"] is None
         dev, prod = found["dev"], found["prod"]
         assert dev
         assert prod
         assert (dev.instance_type, dev.gpu, dev.hours_a_week, dev.nat_gateways) == ("g4dn.xlarge", "T4", 50, 0)
+        china = found["prod-cn"]
+        assert china
+        assert (china.currency, china.region, china.gpu, china.nat_gateways) == ("CNY", "cn-hangzhou", "T4", 1)
         assert (prod.instance_type, prod.most, prod.on_demand_base, prod.nat_gateways) == ("g5.xlarge", 4, 1, 2)
 
     def test_another_region_and_type(self) -> None:

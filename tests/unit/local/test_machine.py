@@ -192,10 +192,18 @@ class TestCaddyfile:
         layout, _, text = adapted("my 声音 data")
         assert json.dumps(f"unix/{layout.sockets}/server-0.sock", ensure_ascii=False) in text
 
-    def test_a_post_is_sent_again_when_its_replica_dies(self, adapted):
+    def test_what_may_be_done_twice_is_sent_again_when_its_replica_dies(self, adapted):
         text = adapted("data")[2]
-        assert '"retry_match":[{"method":["POST"],"path":["/generate","/v1/audio/speech"]}]' in text
+        retried = [
+            {"method": ["GET", "HEAD"]},
+            {"method": ["POST"], "path": ["/generate", "/v1/audio/speech", "/v1/audio/voices"]},
+            {"method": ["POST"], "path": ["/v1/jobs"]},
+            {"method": ["DELETE"], "path": ["/v1/jobs/*"]},
+        ]
+        assert f'"retry_match":{json.dumps(retried, separators=(",", ":"))}' in text
         assert '"request_buffers":17000000' in text
+        # A job is accepted once for an Idempotency-Key: one without gets one, so that it may be sent again.
+        assert '"Idempotency-Key":["{http.request.uuid}"]' in text
 
     @pytest.mark.parametrize(
         ("length", "refused"),
