@@ -8,7 +8,7 @@ BIN := .venv/bin
 WITH_PULUMI = PATH="$$PWD/$(BIN):$$(cat .local/pulumi-bin):$$PATH"
 .DEFAULT_GOAL := help
 .PHONY: help up down preview policy plan price state deploy key setup setup-dev lint lint-workflows format test \
-	test-image bench requirements pin-actions touched \
+	test-image test-indextts bench requirements pin-actions touched \
 	touched-since-deployment comment approval clean
 
 help: ## list the targets

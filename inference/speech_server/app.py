@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from speech_server import __version__, errors
 from speech_server.auth import Authenticate
 from speech_server.limits import LimitBodies
+from speech_server.openapi import document
 from speech_server.request_log import RequestLog
 from speech_server.routes import files, generate, health, jobs, metrics, models, openai_speech, usage, voices
 from speech_server.routes.direct import DirectRoutes
@@ -40,6 +41,7 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(files.router)
     app.include_router(jobs.router)
     app.include_router(usage.router)
+    document(app)
 
     # The last one is the first that a request meets.
     routed = DirectRoutes(app, (generate.router, openai_speech.router), service)

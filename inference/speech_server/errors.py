@@ -34,6 +34,8 @@ _EXPECTED = {
     "int_type": "a whole number",
     "union_tag_invalid": "one of {expected_tags}",
 }
+# Where the framework found a field; the answer names the field alone.
+_PLACES = ("body", "query", "path", "header")
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 # pydantic's error types -> this API's codes; whatever is not here is "invalid_value".
 _CODES = {
@@ -137,7 +139,9 @@ def _type_of(status: int) -> str:
 
 def _param(problem: Mapping[str, Any]) -> str | None:
     """The dotted name of the field. A tagged union's tag is in pydantic's path and not in the request: left out."""
-    path = [part for part in problem["loc"] if part != "body"]
+    path = list(problem["loc"])
+    if path and path[0] in _PLACES:
+        del path[0]
     if "emotion_control" in path[:3] and path[-1] != "emotion_control":  # also that of a job's clip
         del path[path.index("emotion_control") + 1]
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):

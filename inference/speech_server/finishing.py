@@ -18,14 +18,18 @@ from speech_server.timing import TargetOutOfReachError, final_length
 _AT_ONCE_BYTES = 1 << 20
 
 
-async def finish(order: SpeechOrder, spoken: Spoken, seconds: float, engine: str) -> Answer:
-    """The clip, from speech that took `seconds`. Raises ApiError if its length cannot be fitted to what was asked."""
-    natural, rate = spoken.samples, spoken.sample_rate
+async def finish(order: SpeechOrder, spoken: Spoken, factor: float | None, seconds: float, engine: str) -> Answer:
+    """The clip, from speech that took `seconds` and was spoken at `factor` of its natural length (None: at 1).
+
+    Raises ApiError if its length cannot be fitted to what was asked.
+    """
+    rate = spoken.sample_rate
+    natural = spoken.samples / (factor or 1.0)
     try:
         length = final_length(natural, rate, order.timing)
     except TargetOutOfReachError as error:
         raise ApiError(400, "target_out_of_reach", str(error), "target_seconds") from None
-    if order.format == "wav" and length == natural and len(spoken.pcm) <= _AT_ONCE_BYTES:
+    if order.format == "wav" and length == spoken.samples and len(spoken.pcm) <= _AT_ONCE_BYTES:
         body = wav_of_int16(spoken.pcm, rate)
     else:
         body = await asyncio.to_thread(_encoded, spoken, length, order.format)

@@ -51,7 +51,9 @@ class Metrics:
         self.refused = Tallies(
             registry, "speech_requests_refused", "Requests that admission refused, by the error's code", "code"
         )
-        self.engine_restarts = Tallies(registry, "speech_engine_restarts", "Engine processes that ended")
+        self.engine_restarts = Tallies(
+            registry, "speech_engine_restarts", "Engine processes that ended, by why: fault or recycled", "reason"
+        )
         self.engine_retries = Tallies(registry, "speech_engine_retries", "Calls repeated after an engine fault")
         self.engine_out_of_memory = Tallies(
             registry, "speech_engine_out_of_memory", "Calls that the engine had no memory for"

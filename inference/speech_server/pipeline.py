@@ -18,9 +18,11 @@ from speech_server.lane import Lane, LaneFullError, Priority, TooLateError, Turn
 from speech_server.metrics import Metrics
 from speech_server.order import SpeechOrder, identity
 from speech_server.reference_store import ReferenceStore
+from speech_server.spoken_language import check_language
 from speech_server.tenants.limits import ClientLimits
 from speech_server.text.pinyin import PinyinError, number_pinyin
 from speech_server.text.speakable import TextError, clean_text, has_speech
+from speech_server.timing import native_factor
 from speech_server.traces import Traces
 from speech_server.usage.ledger import Ledger
 from speech_server.voices.registry import Voices
@@ -75,6 +77,7 @@ class Pipeline:
         text = speakable(order, self.max_text_chars)
         self._begin(client)
         try:
+            await self._check_language(order)
             voice = await self._voice(order, client)
             clip = _Clip(
                 order, text, voice, client, Priority.INTERACTIVE, deadline, estimate.audio_seconds(text)
@@ -98,6 +101,7 @@ class Pipeline:
         """
         with self.lane.batch_clip():
             text = speakable(order, self.max_text_chars)
+            await self._check_language(order)
             voice = await self._voice(order, client)
             return await self._make(
                 _Clip(order, text, voice, client, Priority.BATCH, None, estimate.audio_seconds(text))
@@ -119,6 +123,10 @@ class Pipeline:
         except ApiError as error:
             self.metrics.refused(error.code).inc()
             raise
+
+    async def _check_language(self, order: SpeechOrder) -> None:
+        if order.language is not None:
+            check_language(order.language, await self.engine())
 
     async def _voice(self, order: SpeechOrder, client: str) -> Voice | None:
         """The client's registered voice; None if it is the engine's own, or a sample's. Raises ApiError."""
@@ -151,11 +159,11 @@ class Pipeline:
 
     async def _make(self, clip: _Clip) -> Answer:
         capabilities = await self.engine()
-        utterance = await self._utterance(clip)
+        utterance = await self._utterance(clip, capabilities)
         spoken, seconds = await self._speak(clip, utterance)
         with self.traces.span("encode"):
             engine = f"{capabilities.name}/{capabilities.version}"
-            return await finish(clip.order, spoken, seconds, engine)
+            return await finish(clip.order, spoken, utterance.duration_factor, seconds, engine)
 
     def _check_length(self, clip: _Clip) -> None:
         """A text that cannot be spoken while the client, and what is between, waits is refused and not tried."""
@@ -176,8 +184,11 @@ class Pipeline:
         except LaneFullError as error:
             raise self._busy(error) from None
 
-    async def _utterance(self, clip: _Clip) -> Utterance:
+    async def _utterance(self, clip: _Clip, capabilities: Capabilities) -> Utterance:
         order = clip.order
+        factor = None
+        if capabilities.native_duration:
+            factor = native_factor(order.timing, clip.audio_seconds, capabilities.duration_factors)
         if clip.voice is not None:
             assert self.voices is not None
             reference = await self.voices.reference(clip.voice)
@@ -198,7 +209,7 @@ class Pipeline:
             voice=None if clip.voice is not None else order.voice,
             reference=reference,
             emotion=emotion,
-            duration_factor=None,
+            duration_factor=factor,
             seed=order.seed,
             small_footprint=False,
         )
@@ -213,6 +224,9 @@ class Pipeline:
         with self.traces.span("lane"):
             turn = await self._turn(clip)
         try:
+            if not self.host.ready:  # before the clock starts: a load is no synthesis
+                left = None if clip.deadline is None else clip.deadline - time.monotonic()
+                await self.host.wait_ready(ready_wait(self.host.recycling, self.host.load_seconds, left))
             if clip.voice is not None and self.voices is not None:
                 # It may have been deleted during the wait.
                 utterance = replace(utterance, reference=await self.voices.reference(clip.voice))
@@ -294,6 +308,15 @@ def speakable(order: SpeechOrder, max_chars: int) -> str:
         problem = "is empty" if not text else "has nothing to speak: no letter, digit or character of a language"
         raise ApiError(400, "no_speech", f"{param} {problem}", param)
     return text
+
+
+def ready_wait(recycling: bool, load_seconds: float, seconds_left: float | None) -> float:
+    """Seconds to wait for a warm engine. One that is being replaced by a fresh process surely comes back: who waits
+    for it does so while there is time (`seconds_left`; None: there is any).
+    """
+    if not recycling:
+        return _READY_SECONDS
+    return load_seconds if seconds_left is None else max(0.0, min(load_seconds, seconds_left))
 
 
 def no_such_voice(voice: str, capabilities: Capabilities) -> ApiError:

@@ -34,7 +34,7 @@ class Readiness:
         if self.draining:
             self.drain_seen.set()
             raise ApiError(503, "draining", "this server is ending and takes no new requests")
-        if self._host.ready:
+        if self._host.ready or self._host.recycling:  # requests wait for the fresh engine process, and none fails
             return
         if self._host.problem is not None:
             raise ApiError(503, "engine_failed", "the engine ended and is being restarted")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from speech_server.auth import KeyRing
 from speech_server.dedup import Dedup
-from speech_server.engines.host import EngineHost
+from speech_server.engines.host import ENDINGS, EngineHost
 from speech_server.estimate import RealTimeFactor
 from speech_server.gpu import watch_gpus
 from speech_server.jobs.desk import Desk, make_desk
@@ -74,7 +74,13 @@ def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, tra
     store = open_store(settings.store, settings.public_url) if settings.store else None
     voices = None if store is None else Voices(store, work_dir)
     registration = None if store is None else Registration(store, AuditLog(store), settings.max_voices)
-    host = EngineHost(settings.engine, settings.load_seconds, metrics.engine_restarts().inc)
+    restarts = {ending: metrics.engine_restarts(ending) for ending in ENDINGS}
+    host = EngineHost(
+        settings.engine,
+        settings.load_seconds,
+        {"SPEECH_WORK_DIR": str(work_dir.absolute())},
+        lambda ending: restarts[ending].inc(),
+    )
     speed = RealTimeFactor()
     lane = Lane(speed, settings.max_wait_seconds)
     dedup = Dedup()

@@ -1,4 +1,4 @@
-"""The server's settings: environment variables that begin with SPEECH_, and no other source."""
+"""The server's settings and its engine's: environment variables that begin with SPEECH_, and no other source."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from speech_server.engines import engine_path
+from speech_server.engines.variables import DECLARED, EngineVariables, variables_of
 from speech_server.notify.topic import check_topic_url
 from speech_server.queues.open_queue import check_queue_url
 from speech_server.storage.store_url import parse_store_url
@@ -122,8 +123,12 @@ class Settings(BaseSettings):
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings in `environment`, which must be the process's own. Raises SettingsError with all problems."""
-    problems = _unknown_variables(environment)
+    """The settings in `environment`, which must be the process's own. Those that the engine's process will read are
+    checked too. Raises SettingsError with all problems.
+    """
+    engine = environment.get(f"{PREFIX}ENGINE", Settings.model_fields["engine"].default)
+    declared = _engine_variables(engine)
+    problems = [*_unknown_variables(environment, engine, declared.names), *declared.problems(environment)]
     settings = None
     try:
         settings = Settings()  # reads the environment itself
@@ -134,15 +139,29 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+def _engine_variables(engine: str) -> EngineVariables:
+    try:
+        return variables_of(engine)
+    except ValueError:  # which is told; nobody knows whose the engine's variables are
+        names = tuple(name for declared in DECLARED.values() for name in declared.names)
+        return EngineVariables(names, lambda _: [])
+
+
+def _unknown_variables(environment: Mapping[str, str], engine: str, of_engine: tuple[str, ...]) -> list[str]:
+    known = {*(PREFIX + name.upper() for name in Settings.model_fields), *of_engine}
+    others = {name: other for other, declared in DECLARED.items() for name in declared.names}
     problems = []
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+        if not name.startswith(PREFIX) or name in known:
+            continue
+        if name in others:
             problems.append(
-                f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "; unset it")
+                f"{name}: the engine {engine} has no such setting, {others[name]} has; unset it, or set "
+                f"{PREFIX}ENGINE={others[name]}"
             )
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        problems.append(f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "; unset it"))
     return problems
 
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 SLOWEST, FASTEST = 0.5, 2.0
 
 
+# Speech is estimated from its characters to about a quarter of its length.
+_ESTIMATE_ERROR = 1.25
+
+
 class TargetOutOfReachError(Exception):
     """The natural length cannot be fitted to the target; the message gives it and the reachable range."""
 
@@ -20,12 +24,32 @@ class Timing:
     target_seconds: float | None = None
 
 
-def final_length(natural: int, sample_rate: int, timing: Timing) -> int:
-    """Samples of the clip, from those of the natural speech (> 0). Raises TargetOutOfReachError."""
+def native_factor(timing: Timing, estimated_seconds: float, factors: tuple[float, float]) -> float | None:
+    """The factor of its natural length (over 1 is slower) that an engine is asked to speak at; None: its own pace.
+
+    `factors`: the least and the most that it does. `estimated_seconds` (> 0): the natural length, which nobody knows
+    before it is spoken; of a target, what the estimate may be wrong by is left to the stretch, so that the engine is
+    never asked for more than was wanted. The same request always gives the same factor.
+    """
+    wanted = 1.0
+    if timing.speed is not None:
+        wanted = 1 / timing.speed
+    elif timing.target_seconds is not None:
+        ratio = timing.target_seconds / estimated_seconds
+        wanted = max(1.0, ratio / _ESTIMATE_ERROR) if ratio > 1 else min(1.0, ratio * _ESTIMATE_ERROR)
+    least, most = factors
+    taken = min(most, max(least, wanted))
+    return None if taken == 1.0 else taken
+
+
+def final_length(natural: float, sample_rate: int, timing: Timing) -> int:
+    """Samples of the clip, from those of the natural speech (> 0, a fraction if they are reckoned). Raises
+    TargetOutOfReachError.
+    """
     if timing.speed is not None:
         return max(1, round(natural / timing.speed))
     if timing.target_seconds is None:
-        return natural
+        return round(natural)
     length = round(timing.target_seconds * sample_rate)
     # A sample's rounding must not refuse what the message below offers.
     if natural / FASTEST - 1 <= length <= natural / SLOWEST + 1:

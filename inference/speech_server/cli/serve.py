@@ -7,6 +7,7 @@ import os
 import sys
 
 from speech_server import logs
+from speech_server.engines.variables import DECLARED
 from speech_server.listener import ListenError
 from speech_server.process import run as run_server
 from speech_server.settings import PREFIX, Settings, SettingsError, read_settings
@@ -45,4 +46,7 @@ def _setting_lines() -> list[str]:
     for name, field in Settings.model_fields.items():
         default = "required" if field.is_required() else f"default {field.default!r}"
         lines.append(f"  {PREFIX}{name.upper()}  {field.description or ''} ({default})".replace("  (", " ("))
+    for engine, declared in DECLARED.items():
+        lines.append(f"with SPEECH_ENGINE={engine} also:")
+        lines.extend(f"  {name}" for name in declared.names)
     return lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # numpy is 0.1 s of import: the server process may need this module and no arrays
     import numpy as np
@@ -26,6 +26,8 @@ class Capabilities:
     clone: bool
     emotion: bool
     native_duration: bool
+    # the least and the most Utterance.duration_factor that it speaks at, if native_duration
+    duration_factors: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Utterance:
     voice: str | None  # one of Capabilities.voices; None: the default, or the reference's voice
     reference: Reference | None
     emotion: Emotion | None
-    duration_factor: float | None  # of the natural length, > 1 is slower; only for engines with native_duration
+    # of the natural length, > 1 is slower; only for engines with native_duration, within Capabilities.duration_factors
+    duration_factor: float | None
     seed: int | None
     small_footprint: bool  # the one retry after an engine fault: smaller segments, fewer beams
 
@@ -121,4 +124,13 @@ class Engine(Protocol):
         Raises Cancelled, or UtteranceError for what the caller can mend; anything else is a fault of the engine,
         which is then restarted.
         """
+        ...
+
+
+@runtime_checkable
+class RecyclingEngine(Engine, Protocol):
+    """An engine whose process wears out: it is asked after each call, and a fresh process takes over."""
+
+    def recycle_reason(self) -> str | None:
+        """Why a fresh process should take over before the next call, for the log; None: this one is good for more."""
         ...

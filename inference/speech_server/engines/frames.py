@@ -101,7 +101,8 @@ def capabilities_to_wire(capabilities: Capabilities) -> dict[str, Any]:
 
 def capabilities_from_wire(wire: Mapping[str, Any]) -> Capabilities:
     values = dict(wire)
-    values.update(languages=tuple(wire["languages"]), voices=tuple(wire["voices"]))
+    for name in ("languages", "voices", "duration_factors"):
+        values[name] = tuple(wire[name])
     return Capabilities(**values)
 
 

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from speech_server.engines.base import Capabilities, Spoken, Utterance
 from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
@@ -15,7 +17,16 @@ from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
 BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _STEADY_SECONDS = 60.0  # an engine that lived this long has not "kept dying"
 
+Ending = Literal["fault", "recycled"]
+ENDINGS: tuple[Ending, ...] = ("fault", "recycled")
+
 log = logging.getLogger("speech_server.engine")
+
+
+@dataclass(frozen=True)
+class _End:
+    kind: Ending
+    reason: str
 
 
 class EngineNotReadyError(Exception):
@@ -31,14 +42,23 @@ class EngineHost:
     """`start()` it once, `speak()` one call at a time, `stop()` it.
 
     `capabilities` is None until the engine was warm once; `ready` says whether it is warm now; `problem` says why
-    the last process ended, for /readyz and the log.
+    the last process failed, for /readyz and the log; `recycling`: a process that had its day is being replaced, and a
+    call may wait up to `load_seconds` for the fresh one. `on_restart` is called with each end of a process.
     """
 
-    def __init__(self, engine: str, load_seconds: float, on_restart: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        engine: str,
+        load_seconds: float,
+        variables: Mapping[str, str] | None = None,
+        on_restart: Callable[[Ending], None] = lambda _: None,
+    ) -> None:
         self.capabilities: Capabilities | None = None
         self.problem: str | None = None
+        self.recycling = False
+        self.load_seconds = load_seconds
         self._engine = engine
-        self._load_seconds = load_seconds
+        self._variables = variables
         self._on_restart = on_restart
         self._worker: WorkerProcess | None = None
         self._warm = asyncio.Event()
@@ -87,52 +107,58 @@ class EngineHost:
         assert worker is not None
         try:
             spoken = await worker.speak(utterance, seconds)
-        except EngineFaultError:
+        finally:
             if not worker.usable:
-                # The keeper learns of the death a moment later; whoever retries must not meet the dead process again.
+                # The keeper learns of the end a moment later; the next call must not meet the ended process again.
                 self._lose(worker)
-            raise
         self._deaths = 0
         return spoken
 
     def _lose(self, worker: WorkerProcess) -> None:
         if self._worker is worker:
             self._warm.clear()
+            self.recycling = worker.recycled
 
     async def _keep_alive(self) -> None:
         while True:
             started = time.monotonic()
-            reason = await self._run_one()
-            self.problem = reason
+            end = await self._run_one()
+            self._on_restart(end.kind)
+            if end.kind == "recycled":
+                log.info("engine_recycled", extra={"fields": {"reason": end.reason}})
+                continue
+            self.problem = end.reason
             if time.monotonic() - started > _STEADY_SECONDS:
                 self._deaths = 0
             self._deaths += 1
             delay = restart_delay(self._deaths)
-            fields = {"reason": reason, "deaths_in_a_row": self._deaths, "restart_in_seconds": delay}
+            fields = {"reason": end.reason, "deaths_in_a_row": self._deaths, "restart_in_seconds": delay}
             log.error("engine_ended", extra={"fields": fields})
-            self._on_restart()
             await asyncio.sleep(delay)
 
-    async def _run_one(self) -> str:
-        """Run one engine process from start to end; why it ended."""
+    async def _run_one(self) -> _End:
+        """Run one engine process from start to end."""
         started = time.monotonic()
         try:
-            worker = await WorkerProcess.start(self._engine)
+            worker = await WorkerProcess.start(self._engine, self._variables)
         except OSError as error:
-            return f"the engine process cannot be started: {error.strerror}"
+            self.recycling = False
+            return _End("fault", f"the engine process cannot be started: {error.strerror}")
         self._worker = worker
         try:
             with contextlib.suppress(EngineFaultError):
-                self.capabilities = await worker.loaded(self._load_seconds)
+                self.capabilities = await worker.loaded(self.load_seconds)
                 self._warm.set()
                 self.problem = None
+                self.recycling = False
                 fields = {
                     "engine": f"{self.capabilities.name}/{self.capabilities.version}",
                     "pid": worker.pid,
                     "seconds": round(time.monotonic() - started, 3),
                 }
                 log.info("engine_ready", extra={"fields": fields})
-            return await worker.gone()
+            reason = await worker.gone()
+            return _End("recycled" if worker.recycled else "fault", reason)
         finally:
             self._lose(worker)
             worker.kill("the server ends")

@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from speech_server.engines import frames, make_engine
-from speech_server.engines.base import Cancelled, Engine, Speech, UtteranceError
+from speech_server.engines.base import Cancelled, Engine, RecyclingEngine, Speech, UtteranceError
 from speech_server.logs import where
 
 _PR_SET_PDEATHSIG = 1
 _RECEIVED_BYTES = 1 << 16
 # An engine may ask whether it is cancelled thousands of times a second; looking at the socket is a system call.
 _CANCEL_POLL_SECONDS = 0.01
+_REASON_CHARS = 500
 _OUT_OF_MEMORY = frozenset({"MemoryError", "OutOfMemoryError", "OutOfMemoryException"})
 
 
@@ -104,9 +105,17 @@ def main(argv: list[str]) -> int:
         return 1
     _send(connection, {"op": "ready", "capabilities": frames.capabilities_to_wire(capabilities)})
     mailbox = Mailbox(connection)
-    while True:
-        call = mailbox.next_call()
-        _answer(connection, engine, call, mailbox)
+    wearing = engine if isinstance(engine, RecyclingEngine) else None
+    worn = None
+    while worn is None:
+        header, sound = _answer(engine, mailbox.next_call(), mailbox)
+        # after a fault the server ends the process anyway
+        worn = None if wearing is None or header["op"] == "fault" else _recycle_reason(wearing)
+        if worn is not None:
+            # with the answer, not after it: the server must not send another call to a process that is about to end
+            header["recycle"] = worn
+        _send(connection, header, sound)
+    return 0
 
 
 def _end_with_the_server() -> None:
@@ -128,7 +137,8 @@ def _end_when_closed(descriptor: int) -> None:
     os._exit(0)
 
 
-def _answer(connection: socket.socket, engine: Engine, call: dict[str, Any], mailbox: Mailbox) -> None:
+def _answer(engine: Engine, call: dict[str, Any], mailbox: Mailbox) -> tuple[dict[str, Any], bytes]:
+    """The answer's header and payload."""
     number = call["id"]
     try:
         if mailbox.is_cancelled(number):
@@ -137,21 +147,27 @@ def _answer(connection: socket.socket, engine: Engine, call: dict[str, Any], mai
         speech = engine.speak(utterance, lambda: mailbox.is_cancelled(number))
         sound = _sound(speech)
     except Cancelled:
-        _send(connection, {"op": "cancelled", "id": number})
+        return {"op": "cancelled", "id": number}, b""
     except UtteranceError as error:
         refusal = {"code": error.code, "message": error.message, "param": error.param}
-        _send(connection, {"op": "refused", "id": number, **refusal})
+        return {"op": "refused", "id": number, **refusal}, b""
     except Exception as error:
         # An exception's own message may quote the text that was to be spoken, which is in no log: type and place do.
         place = where(error)
         reason = f"{place['error']} at {', '.join(place['at'][-4:])}"
-        _send(connection, {"op": "fault", "id": number, "error": reason, "out_of_memory": _is_out_of_memory(error)})
-    else:
-        if sound is None:
-            _send(connection, {"op": "no_sound", "id": number})
-            return
-        header = {"op": "speech", "id": number, "sample_rate": speech.sample_rate, "warnings": list(speech.warnings)}
-        _send(connection, header, sound)
+        return {"op": "fault", "id": number, "error": reason, "out_of_memory": _is_out_of_memory(error)}, b""
+    if sound is None:
+        return {"op": "no_sound", "id": number}, b""
+    warnings = list(speech.warnings)
+    return {"op": "speech", "id": number, "sample_rate": speech.sample_rate, "warnings": warnings}, sound
+
+
+def _recycle_reason(engine: RecyclingEngine) -> str | None:
+    try:
+        reason = engine.recycle_reason()
+    except Exception as error:  # what it asks of its GPU fails when the GPU's context is broken
+        return f"its wear cannot be told: {where(error)['error']}"
+    return None if reason is None else reason[:_REASON_CHARS]
 
 
 def _sound(speech: Speech) -> bytes | None:

@@ -8,12 +8,14 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from typing import Any, cast
 
 from speech_server.engines import frames
 from speech_server.engines.base import Capabilities, Spoken, Utterance, UtteranceError
 
 CANCEL_SECONDS = 1.0  # an engine that has not let go of a cancelled call by then is killed
+_END_SECONDS = 5.0  # a process that said that it ends, and has not by then, is killed
 _OUTPUT_LINE_BYTES = 4096
 
 log = logging.getLogger("speech_server.engine")
@@ -39,10 +41,15 @@ class WorkerProcess:
         self._pending: tuple[int, asyncio.Future[Spoken | None]] | None = None
         self._fault: tuple[str, bool] | None = None  # why it is of no more use, and whether for lack of memory
         self._tasks: list[asyncio.Task[None]] = []
+        self._recycled = False
+        self._ending: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def start(cls, engine: str) -> WorkerProcess:
-        """Start the process for a registered engine's name or a "package.module:Class". Raises OSError."""
+    async def start(cls, engine: str, variables: Mapping[str, str] | None = None) -> WorkerProcess:
+        """Start the process for a registered engine's name or a "package.module:Class".
+
+        Its environment is the server's own, which holds the engine's settings, and `variables`. Raises OSError.
+        """
         worker = cls()
         ours, theirs = socket.socketpair()
         try:
@@ -54,7 +61,7 @@ class WorkerProcess:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                    env={**os.environ, **(variables or {}), "PYTHONUNBUFFERED": "1"},
                 )
             worker._process = process
             worker._tasks = [
@@ -75,6 +82,11 @@ class WorkerProcess:
     @property
     def usable(self) -> bool:
         return self._fault is None
+
+    @property
+    def recycled(self) -> bool:
+        """Whether it ends of its own accord, with its last call answered, so that a fresh process takes over."""
+        return self._recycled
 
     async def loaded(self, seconds: float) -> Capabilities:
         """What the engine is, once it is warm. Raises EngineFaultError if it fails to load or takes longer."""
@@ -127,6 +139,8 @@ class WorkerProcess:
         assert self._process is not None
         code = await self._process.wait()
         self._fail(_how_it_ended(code))
+        if self._ending is not None:
+            self._ending.cancel()
         self._connection.close()
         # A grandchild that holds the pipes open must not hold the server up.
         _, unfinished = await asyncio.wait(self._tasks, timeout=1)
@@ -145,6 +159,11 @@ class WorkerProcess:
         if op == "load_failed":
             self._fail(f"the engine failed to load: {header['error']}")
             return
+        self._take_answer(op, header, payload)
+        if "recycle" in header:
+            self._retire(str(header["recycle"]))
+
+    def _take_answer(self, op: str, header: dict[str, Any], payload: bytes) -> None:
         if self._pending is None or header["id"] != self._pending[0] or self._pending[1].done():
             return  # the late answer to a call that was given up
         answer = self._pending[1]
@@ -164,6 +183,13 @@ class WorkerProcess:
     def closed(self) -> None:
         """The engine's end of the connection is gone."""
         self._tasks.append(asyncio.get_running_loop().create_task(self._explain_the_end()))
+
+    def _retire(self, reason: str) -> None:
+        if self._fault is not None:  # it failed at its last call, and is being killed
+            return
+        self._recycled = True
+        self._fail(reason)
+        self._ending = asyncio.get_running_loop().call_later(_END_SECONDS, self.kill, "it did not end")
 
     async def _explain_the_end(self) -> None:
         # The socket closes as the process dies; how it died makes the better message, if it really did.

@@ -53,6 +53,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 AUDIO: dict[str, Any] = {
     "description": "The clip",
+    "headers": {
+        "X-Audio-Seconds": {"required": True, "schema": {"type": "number"}, "description": "the clip's length"},
+        "X-Natural-Seconds": {"required": True, "schema": {"type": "number"}, "description": "before it was fitted"},
+        "X-Synthesis-Seconds": {"required": True, "schema": {"type": "number"}, "description": "the engine's time"},
+        "X-Engine": {"required": True, "schema": {"type": "string"}, "description": "who spoke: name/version"},
+        "X-Speech-Warnings": {"schema": {"type": "string"}, "description": "what could not be done as asked"},
+        "Idempotent-Replayed": {"schema": {"type": "string"}, "description": "true: the answer to an earlier request"},
+    },
     "content": {form.media_type: {"schema": {"type": "string", "format": "binary"}} for form in FORMATS.values()},
 }
 

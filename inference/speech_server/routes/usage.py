@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from speech_server.errors import ApiError
+from speech_server.errors import ApiError, shown
 from speech_server.routes.speaking import ERRORS, ServiceOf
 from speech_server.storage.answers import no_store, store_unavailable
 from speech_server.storage.store import StoreError
@@ -16,8 +17,19 @@ from speech_server.usage.ledger import utc_day
 from speech_server.usage.report import usage_of
 
 _MAX_DAYS = 31
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 router = APIRouter(tags=["usage"])
+
+
+def _written_as_a_date(found: object) -> object:
+    # pydantic takes a number for seconds since 1970.
+    if isinstance(found, str) and not _DAY.fullmatch(found):
+        raise ValueError(f"must be a date like 2026-03-01, not {shown(found)}")
+    return found
+
+
+Day = Annotated[date, BeforeValidator(_written_as_a_date)]
 
 
 class UsageEntry(BaseModel):
@@ -45,8 +57,8 @@ class UsageList(BaseModel):
 async def usage(
     request: Request,
     service: ServiceOf,
-    first: Annotated[date | None, Query(alias="from", description="default: today")] = None,
-    last: Annotated[date | None, Query(alias="to", description="default: today; at most 31 days with `from`")] = None,
+    first: Annotated[Day | None, Query(alias="from", description="default: today")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="default: today; at most 31 days with `from`")] = None,
 ) -> UsageList:
     """This key's own use, by day; with an administrator's key, every client's."""
     if service.store is None or service.usage is None:

@@ -13,8 +13,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from speech_server.audio.decode import AudioError, DecodedReference
-from speech_server.audio.encode import wav
+from speech_server.audio.decode import AudioError, DecodedReference, sample_wav
 from speech_server.errors import ApiError, shown
 from speech_server.storage.answers import store_unavailable
 from speech_server.storage.store import ExistsError, NotFoundError, Store, StoreError
@@ -151,7 +150,7 @@ def id_in_claim(content: bytes) -> str:
 def _checked(audio: bytes) -> tuple[DecodedReference, bytes]:
     """Blocking work: the sample, and as what it is stored. Raises AudioError."""
     decoded = check_sample(audio)
-    return decoded, wav(decoded.samples, decoded.sample_rate)
+    return decoded, sample_wav(decoded)
 
 
 def _same_or_taken(wanted: Voice, there: Voice) -> Voice:

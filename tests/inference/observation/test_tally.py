@@ -39,7 +39,7 @@ class TestAsTheLibraryWould:
 
     def test_what_has_no_labels_is_there_from_the_start(self) -> None:
         text = "\n".join(lines(Metrics().registry))
-        assert "speech_engine_restarts_total 0.0" in text
+        assert "speech_engine_retries_total 0.0" in text
         assert "speech_time_to_first_audio_seconds_count 0.0" in text
 
 

@@ -65,6 +65,84 @@ class TestSettings:
         assert read(monkeypatch, SPEECH_LISTEN=address).listen == address
 
 
+class TestEngineSettings:
+    """What the engine's own process will read, checked before there is one."""
+
+    def test_those_of_the_chosen_engine_are_accepted(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        glossary = tmp_path / "glossary.json"
+        glossary.write_text('{"NVMe": "N V M E"}')
+        settings = read(
+            monkeypatch,
+            SPEECH_ENGINE="indextts2",
+            SPEECH_ENGINE_WEIGHTS=str(tmp_path),
+            SPEECH_ENGINE_VERSION="2",
+            SPEECH_ENGINE_GLOSSARY=str(glossary),
+        )
+        assert settings.engine == "indextts2"
+
+    def test_an_engine_named_by_its_class_is_the_same(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        name = "speech_server.engines.indextts2.engine:IndexTTS2Engine"
+        assert read(monkeypatch, SPEECH_ENGINE=name, SPEECH_ENGINE_WEIGHTS=str(tmp_path)).engine == name
+
+    @pytest.mark.parametrize("engine", ["espeak", "my.engines:Mine"])
+    def test_those_of_another_engine_are_refused(self, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+        with pytest.raises(SettingsError) as refused:
+            read(monkeypatch, SPEECH_ENGINE=engine, SPEECH_ENGINE_VERSION="2.5", SPEECH_ENGINE_TYPO="1")
+        there, nowhere = sorted(str(refused.value).splitlines(), reverse=True)
+        assert there == (
+            f"SPEECH_ENGINE_VERSION: the engine {engine} has no such setting, indextts2 has; "
+            "unset it, or set SPEECH_ENGINE=indextts2"
+        )
+        assert nowhere.startswith("SPEECH_ENGINE_TYPO: there is no such setting")
+
+    def test_all_problems_are_told_with_those_of_the_server(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        missing = tmp_path / "none"
+        with pytest.raises(SettingsError) as refused:
+            read(
+                monkeypatch,
+                SPEECH_LISTEN="nowhere",
+                SPEECH_ENGINE="indextts2",
+                SPEECH_ENGINE_WEIGHTS=str(missing),
+                SPEECH_ENGINE_PRECISION="int4",
+                SPEECH_ENGINE_SEGMENT_TOKENS="many",
+                SPEECH_ENGINE_SEGMENT_TOKEN="100",
+            )
+        assert sorted(str(refused.value).splitlines()) == [
+            "SPEECH_ENGINE_PRECISION='int4': must be one of auto, fp32, bf16",
+            "SPEECH_ENGINE_SEGMENT_TOKEN: there is no such setting; did you mean SPEECH_ENGINE_SEGMENT_TOKENS?",
+            "SPEECH_ENGINE_SEGMENT_TOKENS='many': must be a number from 20 to 300",
+            f"SPEECH_ENGINE_WEIGHTS='{missing}': is no folder that this process can see: give the absolute path of one",
+            'SPEECH_LISTEN=\'nowhere\': use "unix:/path/to.sock" or "HOST:PORT", like 127.0.0.1:8000',
+        ]
+
+    @pytest.mark.parametrize(
+        ("content", "problem"), [(None, "cannot be read: No such file or directory"), ("[]", "must be an object")]
+    )
+    def test_a_glossary_that_is_none(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, problem: str
+    ) -> None:
+        glossary = tmp_path / "glossary.json"
+        if content is not None:
+            glossary.write_text(content)
+        with pytest.raises(SettingsError) as refused:
+            read(
+                monkeypatch,
+                SPEECH_ENGINE="indextts2",
+                SPEECH_ENGINE_WEIGHTS=str(tmp_path),
+                SPEECH_ENGINE_GLOSSARY=str(glossary),
+            )
+        assert str(refused.value).startswith(f"SPEECH_ENGINE_GLOSSARY='{glossary}': ")
+        assert problem in str(refused.value)
+
+    def test_of_an_engine_that_is_none_only_its_name_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(SettingsError) as refused:
+            read(monkeypatch, SPEECH_ENGINE="indextts", SPEECH_ENGINE_VERSION="7")
+        (line,) = str(refused.value).splitlines()
+        assert line.startswith("SPEECH_ENGINE='indextts': ")
+
+
 class TestProcess:
     """What a supervisor sees of a server that cannot start."""
 
@@ -78,6 +156,15 @@ class TestProcess:
         assert "SPEECH_MAX_REQUESTS='many'" in said
         assert "SPEECH_ENIGNE: there is no such setting; did you mean SPEECH_ENGINE?" in said
         assert "Traceback" not in said
+
+    def test_wrong_settings_of_the_engine_end_with_78_before_anything_listens(self, start_server: StartServer) -> None:
+        server = start_server(ready=False, engine="indextts2", engine_version="3")
+        status, said = self.end_of(server)
+        assert status == 78
+        assert "SPEECH_ENGINE_VERSION='3': must be one of 2, 2.5" in said
+        assert "SPEECH_ENGINE_WEIGHTS: not set" in said
+        assert "Traceback" not in said
+        assert not server.socket.exists()
 
     def test_no_keys_file_ends_with_78(self, start_server: StartServer, tmp_path: Path) -> None:
         status, said = self.end_of(start_server(ready=False, api_keys_file=tmp_path / "none.json"))

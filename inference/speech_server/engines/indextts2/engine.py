@@ -38,6 +38,8 @@ from speech_server.engines.indextts2.references import (
 )
 from speech_server.engines.indextts2.settings import read_engine_settings
 from speech_server.engines.indextts2.voicing import (
+    FASTEST,
+    SLOWEST,
     SMALL_TOKENS,
     Plan,
     limits_for,
@@ -128,6 +130,7 @@ class IndexTTS2Engine:
             clone=True,
             emotion=True,
             native_duration=package.native_duration,
+            duration_factors=(FASTEST, SLOWEST) if package.native_duration else (1.0, 1.0),
         )
 
     def speak(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Speech:

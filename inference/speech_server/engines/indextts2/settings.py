@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def _absolute(text: str) -> Path:
 def _folder(text: str) -> Path:
     path = _absolute(text)
     if not path.is_dir():
-        raise ValueError("is no folder that this process can see")
+        raise ValueError("is no folder that this process can see: give the absolute path of one")
     return path
 
 
@@ -150,8 +151,11 @@ def _switch(text: str) -> bool:
 
 def _number(lowest: float, highest: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        number = float(text)
-        if not lowest <= number <= highest:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not lowest <= number <= highest:  # nor is nan
             raise ValueError(f"must be a number from {lowest:g} to {highest:g}")
         return number
 
