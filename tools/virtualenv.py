@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 from tools.checkout import Checkout
@@ -57,7 +60,7 @@ def ensure_separate(checkout: Checkout, venv: Path, requirements: Path) -> None:
     """An environment of its own for what cannot share `.venv`, made, mended and filled in the same way."""
     if not requirements.is_file():
         raise SetupError(f"{requirements} is missing: the checkout is not whole; `git status` shows what is gone")
-    with step(f"Python packages ({requirements.parent.name}/{requirements.name})") as current:
+    with step(f"Python packages ({requirements.parent.name}/{requirements.name})") as current, _alone(venv):
         reason = why_unusable(venv)
         if reason is not None:
             ensure_venv_module(current)
@@ -65,6 +68,14 @@ def ensure_separate(checkout: Checkout, venv: Path, requirements: Path) -> None:
         _install(
             venv, checkout.root, "requirements", requirements, ["--require-hashes", "-r", str(requirements)], current
         )
+
+
+@contextlib.contextmanager
+def _alone(venv: Path) -> Generator[None]:
+    """Two at once would each take the other's half-made environment for a broken one and remove it."""
+    with (venv.parent / f"{venv.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # goes with its process, however that ends
+        yield
 
 
 def why_unusable(venv: Path) -> str | None:

@@ -42,7 +42,8 @@ class GpuFleet(contracts.GpuFleet):
             pulumi.Output.all(args.store.url, args.queue.url).apply(
                 lambda urls: server_environment(settings, layout, digest, pulumi.get_stack(), *urls)
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=[daemon, args.keys.file]),
+            # The store and the queue too: a server that outlived them would make them anew.
+            pulumi.ResourceOptions(parent=self, depends_on=[daemon, args.keys.file, args.store, args.queue]),
         )
         self.label = pulumi.Output.from_input(str(layout.run / "supervisord.conf"))
         self.register_outputs({"label": self.label})

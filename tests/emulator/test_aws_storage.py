@@ -35,7 +35,7 @@ class TestBucket:
         )
         kept = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
         days = {rule["Filter"]["Prefix"]: rule["Expiration"].get("Days") for rule in kept}
-        assert days == {"results/": 30, "logs/": 90, "uploads/": 7, "": None}
+        assert days == {"results/": 30, "jobs/": 30, "logs/": 90, "uploads/": 7, "": None}
 
     def test_a_voice_that_was_deleted_can_be_brought_back(self, s3):
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})

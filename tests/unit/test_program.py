@@ -64,7 +64,12 @@ class TestLocalTarget:
     def test_servers_start_after_the_keys_and_the_supervisor_and_the_proxy_after_the_servers(self, tmp_path):
         recorder, _ = run(tmp_path)
         replicas = recorder.of_type(":Replicas")
-        assert {urn.rpartition("::")[2] for urn in replicas.depends_on} == {"speech-supervisor", "speech-keys"}
+        assert {urn.rpartition("::")[2] for urn in replicas.depends_on} == {
+            "speech-supervisor",
+            "speech-keys",
+            "speech-objects",
+            "speech-queue",
+        }
         assert replicas.urn in recorder.of_type(":Proxy").depends_on
 
     def test_a_change_of_replicas_leaves_the_proxy_as_it_is(self, tmp_path):

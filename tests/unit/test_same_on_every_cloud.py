@@ -22,7 +22,7 @@ STACKS = {
 }
 TEMPLATES = {"aws": "ec2/launchTemplate:LaunchTemplate", "alicloud": "ecs/ecsLaunchTemplate:EcsLaunchTemplate"}
 # What a machine of one's own has no use for, and what it alone has.
-OF_CLOUDS, OF_A_MACHINE = {"region", "dashboardUrl"}, {"apiKey"}
+OF_CLOUDS, OF_A_MACHINE = {"region", "dashboardUrl", "price"}, {"apiKey"}
 URLS = {
     "aws": {
         "SPEECH_STORE": r"s3://[a-z0-9.-]+\?region=us-west-2",
@@ -31,7 +31,7 @@ URLS = {
     },
     "alicloud": {
         "SPEECH_STORE": r"oss://[a-z0-9-]+\?region=cn-hangzhou&internal=true",
-        "SPEECH_QUEUE": r"smq://cn-hangzhou/\d{16}/[\w.-]+\?internal=true",
+        "SPEECH_QUEUE": r"smq://cn-hangzhou/\d{16}/[\w.-]+\?internal=true&dead=[\w.-]+",
         "SPEECH_TOPIC": r"smq-topic://cn-hangzhou/\d{16}/[\w.-]+\?internal=true",
     },
 }

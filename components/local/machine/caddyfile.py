@@ -43,8 +43,8 @@ def caddyfile(layout: Layout, host: str, port: int) -> str:
 
     A request goes to the replica with the fewest in flight. When that one dies, the request is sent to another if it
     does no more when done twice: a synthesis has no effect but its answer, the same voice is not added a second time,
-    an Idempotency-Key makes a job the same job, and a job that comes without gets one here. Of others (the deletion of a
-    voice) the client is told with 502 that nobody knows whether they were done.
+    an Idempotency-Key makes a job the same job, and a job that comes without gets one here. Of others (the deletion of
+    a voice) the client is told with 502 that nobody knows whether they were done.
     """
     backends = " ".join(f'"unix/{socket_of(layout, name)}"' for name in REPLICAS)
     return f"""# written by pulumi; `pulumi up --refresh` undoes changes by hand

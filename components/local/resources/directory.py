@@ -53,5 +53,8 @@ class Directory(Resource, module="local", name="Directory"):
 
 
 def object_count(directory: Path) -> int:
-    """How many files are below the directory."""
-    return sum(1 for path in directory.rglob("*") if not path.is_dir()) if directory.is_dir() else 0
+    """How many objects are below the directory; what the servers note for themselves there are none."""
+    if not directory.is_dir():
+        return 0
+    files = (path.relative_to(directory) for path in directory.rglob("*") if not path.is_dir())
+    return sum(1 for path in files if not path.name.startswith(".") and path.parts[:2] != ("jobs", "sweeps"))

@@ -85,11 +85,12 @@ def queue_state(path: Path) -> str:
 
 
 def tables(path: Path) -> list[str]:
-    """The names of the database's tables that hold rows."""
+    """The names of the database's tables that hold rows; those that SQLite keeps for itself are none of them."""
     if not path.is_file():
         return []
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
-        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = [name for (name,) in found if not name.startswith("sqlite_")]
         quoted = {name: '"' + name.replace('"', '""') + '"' for name in names}
         query = "SELECT EXISTS (SELECT 1 FROM {})"
         return [name for name in names if database.execute(query.format(quoted[name])).fetchone()[0]]
