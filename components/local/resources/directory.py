@@ -13,6 +13,8 @@ from components.local.resources.provider import LocalProvider, Props, layout_of,
 
 
 class DirectoryProvider(LocalProvider):
+    delete_before_replace = False
+
     def expected(self, inputs: Props) -> Props:
         return {"forceDestroy": inputs["forceDestroy"], "present": True}
 

@@ -16,6 +16,8 @@ from components.settings import LOCAL_CLIENT
 
 
 class KeysFileProvider(LocalProvider):
+    delete_before_replace = False
+
     def expected(self, inputs: Props) -> Props:
         return {"clients": inputs["clients"], "ownLimits": inputs.get("ownLimits"), "intact": True}
 

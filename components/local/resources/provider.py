@@ -22,6 +22,9 @@ class LocalProvider(ResourceProvider):
     are. Whatever differs - the inputs, or the machine from them - is mended by `update`, in place.
     """
 
+    # For a process that holds a port. What lies in a directory outlives those who use it: it is deleted after them.
+    delete_before_replace = True
+
     # Nothing secret is in the provider itself, so its serialised form need not be encrypted.
     serialize_as_secret_always = False
 
@@ -33,7 +36,9 @@ class LocalProvider(ResourceProvider):
         # Moving a stack's data directory means a new stack beside the old data.
         replaces = ["dataDir"] if _olds.get("dataDir") != _news.get("dataDir") else []
         changes = any(_olds.get(key) != value for key, value in expected.items())
-        return DiffResult(changes=changes or bool(replaces), replaces=replaces, delete_before_replace=True)
+        return DiffResult(
+            changes=changes or bool(replaces), replaces=replaces, delete_before_replace=self.delete_before_replace
+        )
 
 
 def layout_of(props: Props) -> Layout:

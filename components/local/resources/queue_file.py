@@ -16,6 +16,8 @@ from components.local.resources.provider import LocalProvider, Props, layout_of,
 
 
 class QueueFileProvider(LocalProvider):
+    delete_before_replace = False
+
     def expected(self, inputs: Props) -> Props:  # noqa: ARG002 - what is expected is the same for every queue
         return {"state": "ready"}
 
