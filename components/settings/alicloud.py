@@ -15,17 +15,17 @@ from components.settings.alicloud_disk import DiskSettings
 from components.settings.alicloud_network import NetworkSettings
 from components.settings.alicloud_regions import REGIONS
 from components.settings.alicloud_registry import BuildSettings, RegistrySettings
-from components.settings.base import Given, Items, StackSettings
-from components.settings.clients import Keys
+from components.settings.base import Given
 from components.settings.cloud import (
     AlarmSettings,
-    CloudStorageSettings,
+    CloudSettings,
     ImageReference,
-    NodesSettings,
+    check_tags,
+    check_zones,
     keys_fit,
     matching,
     schedule_or_none,
-    somebody_may_call,
+    type_problems,
 )
 from components.settings.model import Model
 from components.settings.schedule import ScheduleSettings
@@ -94,7 +94,7 @@ class SecretsSettings(Model):
         return value
 
 
-class AlicloudSettings(StackSettings):
+class AlicloudSettings(CloudSettings):
     """A service on GPU instances of ECS.
 
     `account_id` and `system_image` may be left open in the stack's file; `survey` (components/alicloud/survey.py) fills
@@ -104,11 +104,7 @@ class AlicloudSettings(StackSettings):
     """
 
     target: Literal["alicloud"]
-    region: str
     account_id: Given[AccountId]
-    zones: Items[str]
-    instance_types: Items[str]
-    nodes: NodesSettings
     disk: DiskSettings
     schedule: Annotated[AlicloudScheduleSettings | None, BeforeValidator(schedule_or_none)]
     registry: RegistrySettings
@@ -119,15 +115,7 @@ class AlicloudSettings(StackSettings):
     access: AccessSettings
     network: NetworkSettings
     secrets: SecretsSettings
-    storage: CloudStorageSettings
     alarms: AlarmSettings
-    tags: dict[str, str]
-    protect: bool
-
-    @property
-    def place(self) -> str:
-        """The region."""
-        return self.region
 
     @property
     def account(self) -> str:
@@ -154,12 +142,6 @@ class AlicloudSettings(StackSettings):
             raise ValueError(f"is empty, and with checks off nothing is looked up; give {what}, or set checks to true")
         return value
 
-    @field_validator("api_keys")
-    @classmethod
-    def _somebody_may_call(cls, keys: dict[str, Keys]) -> dict[str, Keys]:
-        somebody_may_call(keys)
-        return keys
-
     @field_validator("zones")
     @classmethod
     def _zones_are_of_the_region(cls, zones: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -173,20 +155,13 @@ class AlicloudSettings(StackSettings):
         foreign = [zone for zone in zones if region and not re.fullmatch(re.escape(own) + "[a-p]", zone)]
         if foreign:
             raise ValueError(f"{', '.join(foreign)} is no zone of {region}; its zones are {own}a, {own}b, ...")
-        if len(set(zones)) < len(zones):
-            raise ValueError("names a zone twice; name each once")
-        if len(zones) < 2:
-            raise ValueError("has one zone, and the load balancer needs two; add another")
+        check_zones(zones)
         return zones
 
     @field_validator("instance_types")
     @classmethod
     def _types_can_be_nodes(cls, types: tuple[str, ...]) -> tuple[str, ...]:
-        problems = [f"{name} {text}" for name in types if (text := alicloud_instance_types.problem(name))]
-        if not types:
-            problems.append("is empty; name the types in the order of preference, say ecs.gn6i-c4g1.xlarge")
-        if len(set(types)) < len(types):
-            problems.append("names a type twice; name each once")
+        problems = type_problems(types, alicloud_instance_types.problem, "ecs.gn6i-c4g1.xlarge")
         # https://www.alibabacloud.com/help/en/auto-scaling/developer-reference/api-createscalinggroup
         if len(types) > 10:
             problems.append(f"names {len(types)} types; a scaling group takes 10 at the most")
@@ -255,11 +230,7 @@ class AlicloudSettings(StackSettings):
     @field_validator("tags")
     @classmethod
     def _tags_are_possible(cls, tags: dict[str, str]) -> dict[str, str]:
-        problems = [text for key, value in tags.items() if (text := _tag_problem(key, value))]
-        if len(tags) > MAX_TAGS:
-            problems.append(f"are {len(tags)}; give at most {MAX_TAGS}")
-        if problems:
-            raise ValueError("; ".join(problems))
+        check_tags(tags, _tag_problem, MAX_TAGS)
         return tags
 
 

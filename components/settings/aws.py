@@ -11,17 +11,18 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from components.settings import aws_instance_types, cidr
 from components.settings.aws_access import AccessSettings
 from components.settings.aws_regions import REGIONS
-from components.settings.base import Given, Items, StackSettings
-from components.settings.clients import ClientSettings, Keys
+from components.settings.base import Given, Items
+from components.settings.clients import ClientSettings
 from components.settings.cloud import (
     AlarmSettings,
-    CloudStorageSettings,
+    CloudSettings,
     ImageReference,
-    NodesSettings,
+    check_tags,
+    check_zones,
     keys_fit,
     matching,
     schedule_or_none,
-    somebody_may_call,
+    type_problems,
 )
 from components.settings.model import Model
 from components.settings.schedule import ScheduleSettings
@@ -100,7 +101,7 @@ class AwsAlarmSettings(AlarmSettings):
         return value
 
 
-class AwsSettings(StackSettings):
+class AwsSettings(CloudSettings):
     """A service on GPU instances of EC2.
 
     `zones` and `ami` may be left open in the stack's file. `survey` (components/aws/survey.py) fills them in from what
@@ -109,25 +110,13 @@ class AwsSettings(StackSettings):
     """
 
     target: Literal["aws"]
-    region: str
     account_id: Given[AccountId]
-    zones: Items[str]
-    instance_types: Items[str]
-    nodes: NodesSettings
     schedule: Annotated[ScheduleSettings | None, BeforeValidator(schedule_or_none)]
     image: Given[ImageReference]
     ami: Given[AmiId]
     access: AccessSettings
     network: NetworkSettings
-    storage: CloudStorageSettings
     alarms: AwsAlarmSettings
-    tags: dict[str, str]
-    protect: bool
-
-    @property
-    def place(self) -> str:
-        """The region."""
-        return self.region
 
     @field_validator("region")
     @classmethod
@@ -136,12 +125,6 @@ class AwsSettings(StackSettings):
             return name
         close = difflib.get_close_matches(name, REGIONS, n=1)
         raise ValueError(f"is no region; {f'did you mean {close[0]}?' if close else 'use one like us-west-2'}")
-
-    @field_validator("api_keys")
-    @classmethod
-    def _somebody_may_call(cls, keys: dict[str, Keys]) -> dict[str, Keys]:
-        somebody_may_call(keys)
-        return keys
 
     @field_validator("clients")
     @classmethod
@@ -162,20 +145,13 @@ class AwsSettings(StackSettings):
         foreign = [zone for zone in zones if region and not re.fullmatch(re.escape(region) + "[a-h]", zone)]
         if foreign:
             raise ValueError(f"{', '.join(foreign)} is no zone of {region}; its zones are {region}a, {region}b, ...")
-        if len(set(zones)) < len(zones):
-            raise ValueError("names a zone twice; name each once")
-        if len(zones) < 2:
-            raise ValueError("has one zone, and the load balancer needs two; add another")
+        check_zones(zones)
         return zones
 
     @field_validator("instance_types")
     @classmethod
     def _types_can_be_nodes(cls, types: tuple[str, ...]) -> tuple[str, ...]:
-        problems = [f"{name} {text}" for name in types if (text := aws_instance_types.problem(name))]
-        if not types:
-            problems.append("is empty; name the types in the order of preference, say g4dn.xlarge")
-        if len(set(types)) < len(types):
-            problems.append("names a type twice; name each once")
+        problems = type_problems(types, aws_instance_types.problem, "g4dn.xlarge")
         if problems:
             raise ValueError("; ".join(problems))
         return types
@@ -205,11 +181,7 @@ class AwsSettings(StackSettings):
     @field_validator("tags")
     @classmethod
     def _tags_are_possible(cls, tags: dict[str, str]) -> dict[str, str]:
-        problems = [text for key, value in tags.items() if (text := _tag_problem(key, value))]
-        if len(tags) > MAX_TAGS:
-            problems.append(f"are {len(tags)}; give at most {MAX_TAGS}")
-        if problems:
-            raise ValueError("; ".join(problems))
+        check_tags(tags, _tag_problem, MAX_TAGS)
         return tags
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from components.settings import cidr
-from components.settings.base import Given, Items, StorageSettings
+from components.settings.base import Given, Items, StackSettings, StorageSettings
 from components.settings.clients import ClientSettings, Keys, keys_file
 from components.settings.model import Model
 
@@ -48,21 +48,39 @@ def schedule_or_none(value: Any) -> Any:
     return None if isinstance(value, dict) and value.get("up") == "" and value.get("down") == "" else value
 
 
-def somebody_may_call(keys: Mapping[str, Keys]) -> None:
-    """Raises ValueError if nobody could call the service."""
-    if not keys:
-        raise ValueError(
-            "is empty, and nobody could call the service; set a client's key: pulumi config set --secret --path "
-            'indextts2:apiKeys.NAME "$(openssl rand -hex 24)"'
-        )
-
-
 def keys_fit(api_keys: Mapping[str, Keys], clients: Mapping[str, ClientSettings], longest: int) -> None:
     """Raises ValueError if what the server reads of the clients is more than the `longest` secret, bytes of JSON."""
     if len(json.dumps(keys_file(api_keys, clients))) > longest:
         raise ValueError(
             f"apiKeys and clients are more than the {longest} bytes that a secret can hold; use fewer clients"
         )
+
+
+def check_zones(zones: tuple[str, ...]) -> None:
+    """Raises ValueError for zones between which no load balancer can stand."""
+    if len(set(zones)) < len(zones):
+        raise ValueError("names a zone twice; name each once")
+    if len(zones) < 2:
+        raise ValueError("has one zone, and the load balancer needs two; add another")
+
+
+def type_problems(types: tuple[str, ...], problem: Callable[[str], str | None], example: str) -> list[str]:
+    """What is wrong with a list of instance types; `problem` says of one why it cannot be a node."""
+    problems = [f"{name} {text}" for name in types if (text := problem(name))]
+    if not types:
+        problems.append(f"is empty; name the types in the order of preference, say {example}")
+    if len(set(types)) < len(types):
+        problems.append("names a type twice; name each once")
+    return problems
+
+
+def check_tags(tags: Mapping[str, str], problem: Callable[[str, str], str | None], most: int) -> None:
+    """Raises ValueError for more than `most` tags, and for one of which `problem` says what is wrong."""
+    problems = [text for key, value in tags.items() if (text := problem(key, value))]
+    if len(tags) > most:
+        problems.append(f"are {len(tags)}; give at most {most}")
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 class NodesSettings(Model):
@@ -138,3 +156,30 @@ class AlarmSettings(Model):
         if text is not None and not _EMAIL.fullmatch(text):
             raise ValueError("is no e-mail address; write it like studio@example.com")
         return text
+
+
+class CloudSettings(StackSettings):
+    """A service on GPU instances of any cloud, in one region."""
+
+    region: str
+    zones: Items[str]
+    instance_types: Items[str]
+    nodes: NodesSettings
+    storage: CloudStorageSettings
+    tags: dict[str, str]
+    protect: bool
+
+    @property
+    def place(self) -> str:
+        """The region."""
+        return self.region
+
+    @field_validator("api_keys")
+    @classmethod
+    def _somebody_may_call(cls, keys: dict[str, Keys]) -> dict[str, Keys]:
+        if not keys:
+            raise ValueError(
+                "is empty, and nobody could call the service; set a client's key: pulumi config set --secret --path "
+                'indextts2:apiKeys.NAME "$(openssl rand -hex 24)"'
+            )
+        return keys
