@@ -7,16 +7,25 @@ from typing import Any
 from fastapi import FastAPI
 
 from speech_server.auth import OPEN_PATHS, SIGNED_PATHS
+from speech_server.routes.reply_time import REPLY_WITHIN
 from speech_server.routes.speaking import ERRORS
 
 _SCHEME = "apiKey"
-_REPEATABLE = frozenset({"/generate", "/v1/audio/speech", "/v1/jobs"})
+_WAITED_FOR = frozenset({"/generate", "/v1/audio/speech"})
+_REPEATABLE = _WAITED_FOR | {"/v1/jobs"}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
     "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
     "description": "the same key again is the same request, and gets the same answer",
+}
+_REPLY_WITHIN = {
+    "name": REPLY_WITHIN,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+    "description": "seconds that the client waits: what cannot be spoken by then is refused at once",
 }
 _REQUEST_ID = {"schema": {"type": "string"}, "required": True, "description": "of this request, as the log has it"}
 _RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1, "maximum": 120}, "description": "in seconds"}
@@ -55,7 +64,10 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             headers["WWW-Authenticate"] = _CHALLENGE
         answer["headers"] = headers
     if path in _REPEATABLE and "requestBody" in operation:
-        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+        parameters = operation.setdefault("parameters", [])
+        parameters.append(_IDEMPOTENCY_KEY)
+        if path in _WAITED_FOR:
+            parameters.append(_REPLY_WITHIN)
 
 
 def _error(status: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,7 @@ class _Clip:
     client: str
     priority: Priority
     deadline: float | None
+    reply_seconds: float  # from its arrival to the deadline
     audio_seconds: float  # estimated
 
 
@@ -66,22 +68,22 @@ class Pipeline:
     ledger: Ledger
     max_text_chars: int
     call_seconds: float
-    reply_seconds: float
 
-    async def answer(self, order: SpeechOrder, client: str, idempotency_key: str | None) -> tuple[Answer, bool]:
+    async def answer(
+        self, order: SpeechOrder, client: str, idempotency_key: str | None, reply_seconds: float
+    ) -> tuple[Answer, bool]:
         """The clip, and whether it is a repetition. Cancelled, it takes its synthesis along if nobody shares it.
 
-        Raises ApiError.
+        `reply_seconds`: what cannot be there by then is not begun. Raises ApiError.
         """
-        deadline = time.monotonic() + self.reply_seconds
+        deadline = time.monotonic() + reply_seconds
         text = speakable(order, self.max_text_chars)
         self._begin(client)
         try:
             await self._check_language(order)
             voice = await self._voice(order, client)
-            clip = _Clip(
-                order, text, voice, client, Priority.INTERACTIVE, deadline, estimate.audio_seconds(text)
-            )  # fmt: skip
+            audio_seconds = estimate.audio_seconds(text)
+            clip = _Clip(order, text, voice, client, Priority.INTERACTIVE, deadline, reply_seconds, audio_seconds)
             key = fingerprint(client, identity(order), None if voice is None else (voice.id, voice.sha256))
             answer, how = await self.dedup.answer(key, lambda: self._within_budget(clip), client, idempotency_key)
         except KeyReusedError:
@@ -103,9 +105,8 @@ class Pipeline:
             text = speakable(order, self.max_text_chars)
             await self._check_language(order)
             voice = await self._voice(order, client)
-            return await self._make(
-                _Clip(order, text, voice, client, Priority.BATCH, None, estimate.audio_seconds(text))
-            )
+            audio_seconds = estimate.audio_seconds(text)
+            return await self._make(_Clip(order, text, voice, client, Priority.BATCH, None, math.inf, audio_seconds))
 
     async def engine(self) -> Capabilities:
         """What the engine is; waits a little for one that is loading. Raises ApiError."""
@@ -168,13 +169,13 @@ class Pipeline:
     def _check_length(self, clip: _Clip) -> None:
         """A text that cannot be spoken while the client, and what is between, waits is refused and not tried."""
         seconds = clip.audio_seconds * self.speed.value
-        if not self.speed.sure or seconds <= self.reply_seconds:
+        if not self.speed.sure or seconds <= clip.reply_seconds:
             return
         self.metrics.refused("text_needs_a_job").inc()
         param = clip.order.text_param
         message = (
             f"{param} would take about {seconds:.0f} s to speak, and an answer must be there within "
-            f"{self.reply_seconds:g} s: POST it to /v1/jobs, or split it"
+            f"{clip.reply_seconds:g} s: POST it to /v1/jobs, or split it"
         )
         raise ApiError(400, "text_needs_a_job", message, param)
 
@@ -258,7 +259,7 @@ class Pipeline:
             raise self._busy(error) from None
         except TooLateError:
             self.metrics.refused("too_late").inc()
-            message = f"the engine was busy for too long to answer within {self.reply_seconds:g} s"
+            message = f"the engine was busy for too long to answer within {clip.reply_seconds:g} s"
             raise retry_later(503, "too_late", message, self.lane.wait_seconds(clip.client)) from None
         self.metrics.lane_wait(_KINDS[clip.priority]).observe(time.monotonic() - arrived)
         return turn

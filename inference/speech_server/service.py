@@ -98,7 +98,6 @@ def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, tra
         ledger=ledger,
         max_text_chars=settings.max_text_chars,
         call_seconds=settings.call_seconds,
-        reply_seconds=settings.reply_seconds,
     )
     metrics.watch("speech_lane_depth", "Calls that wait for the engine", lambda: lane.depth)
     for priority in Priority:

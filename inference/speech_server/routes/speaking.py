@@ -17,6 +17,7 @@ from speech_server.dedup import Answer
 from speech_server.errors import ApiError
 from speech_server.order import SpeechOrder
 from speech_server.routes.attendance import attended
+from speech_server.routes.reply_time import reply_seconds
 from speech_server.service import Service
 
 _WARNINGS = "X-Speech-Warnings"
@@ -88,8 +89,9 @@ async def speak(request: Request, service: Service, order: SpeechOrder, warnings
     """The clip and its headers. Raises ApiError, or ClientLeftError after the synthesis was cancelled."""
     state = request.scope["state"]
     idempotency_key = idempotency_key_of(header_values(request.scope, b"idempotency-key"))
-    work = service.pipeline.answer(order, state["client"], idempotency_key)
-    answer, repeated = await attended(work, request.receive, service.settings.reply_seconds)
+    seconds = reply_seconds(request.scope, service.settings.reply_seconds)
+    work = service.pipeline.answer(order, state["client"], idempotency_key, seconds)
+    answer, repeated = await attended(work, request.receive, seconds)
     state["audio_bytes"] = len(answer.body)
     state["log_fields"] = {
         "audio_seconds": round(answer.audio_seconds, 3),

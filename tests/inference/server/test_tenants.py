@@ -95,6 +95,33 @@ class TestDeadlines:
         until(lambda: server.called("gate never", "cancelled"))
         assert server.generate("next").status_code == 200
 
+    @pytest.mark.parametrize("name", ["X-Reply-Within", "x-stainless-read-timeout"])
+    def test_a_client_says_how_long_it_waits(self, start_server: StartServer, name: str) -> None:
+        server = start_server()
+        with server.client() as client:
+            answer = client.post("/generate", json={"text": "gate never"}, headers={name: "0.3"})
+        assert refusal(answer) == (503, "too_late")
+        assert "within 0.3 s" in answer.json()["error"]["message"]
+        until(lambda: server.called("gate never", "cancelled"))
+        assert server.generate("next").status_code == 200
+
+    @pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "soon", ""])
+    def test_a_time_that_is_none_is_refused(self, start_server: StartServer, given: str) -> None:
+        server = start_server()
+        with server.client() as client:
+            answer = client.post("/generate", json={"text": "a"}, headers={"X-Reply-Within": given})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_value", "X-Reply-Within")
+
+    @pytest.mark.parametrize("given", ["not given", "None", "1e9"])
+    def test_what_a_library_says_of_its_own_patience_is_taken_or_left(
+        self, start_server: StartServer, given: str
+    ) -> None:
+        server = start_server()
+        with server.client() as client:
+            answer = client.post("/generate", json={"text": "a"}, headers={"x-stainless-read-timeout": given})
+        assert answer.status_code == 200
+
 
 class TestFigures:
     def test_single_clients_are_told_to_administrators_only(self, start_server: StartServer, tmp_path: Path) -> None:
