@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from speech_server.aws_client import AwsClient
 from speech_server.notify.webhook import NotToldError
 from speech_server.queues.cloud_name import CloudName
 
@@ -16,11 +16,11 @@ class SnsTopic:
     """A message's attributes are `client` and `status`."""
 
     def __init__(self, name: CloudName) -> None:
-        self._client = boto3.client(
+        self._client = AwsClient(
             "sns",
-            region_name=name.region,
-            endpoint_url=name.endpoint,
-            config=Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),
+            name.region,
+            name.endpoint,
+            Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),
         )
         self._arn = f"arn:{self._client.meta.partition}:sns:{name.region}:{name.account}:{name.name}"
 
@@ -31,7 +31,7 @@ class SnsTopic:
         }
         try:
             await asyncio.to_thread(
-                self._client.publish, TopicArn=self._arn, Message=body, MessageAttributes=attributes
+                self._client.call, "publish", TopicArn=self._arn, Message=body, MessageAttributes=attributes
             )
         except ClientError as error:
             raise NotToldError(f"SNS refused: {error.response.get('Error', {}).get('Code', 'unknown')}") from None

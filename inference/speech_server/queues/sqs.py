@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from speech_server.aws_client import AwsClient
 from speech_server.queues.base import Depth, Message, QueueError
 from speech_server.queues.cloud_name import CloudName
 
@@ -34,11 +34,11 @@ class SqsQueue:
     def __init__(self, name: CloudName) -> None:
         self._name = name
         self._threads = ThreadPoolExecutor(12, "sqs")
-        self._client = boto3.client(
+        self._client = AwsClient(
             "sqs",
-            region_name=name.region,
-            endpoint_url=name.endpoint,
-            config=Config(
+            name.region,
+            name.endpoint,
+            Config(
                 connect_timeout=5,
                 read_timeout=30,  # above the longest poll
                 retries={"mode": "standard", "total_max_attempts": 3},
@@ -117,14 +117,14 @@ class SqsQueue:
             {"Id": str(number), "MessageBody": body, "DelaySeconds": delay_seconds}
             for number, body in enumerate(bodies)
         ]
-        answer = await self._call(self._client.send_message_batch, QueueUrl=self._url, Entries=entries)
+        answer = await self._call("send_message_batch", QueueUrl=self._url, Entries=entries)
         failed = answer.get("Failed", [])
         if failed:
             raise QueueError(f"SQS took {len(bodies) - len(failed)} of {len(bodies)} messages: {failed[0]['Code']}")
 
     async def _receive(self, url: str, most: int, wait_seconds: float, lease_seconds: int) -> list[Message]:
         answer = await self._call(
-            self._client.receive_message,
+            "receive_message",
             QueueUrl=url,
             MaxNumberOfMessages=min(most, _BATCH),
             WaitTimeSeconds=round(wait_seconds),
@@ -144,7 +144,7 @@ class SqsQueue:
     async def _set_visibility(self, url: str, message: Message, seconds: int) -> bool:
         try:
             await self._call(
-                self._client.change_message_visibility,
+                "change_message_visibility",
                 QueueUrl=url,
                 ReceiptHandle=message.receipt,
                 VisibilityTimeout=seconds,
@@ -157,13 +157,13 @@ class SqsQueue:
 
     async def _delete(self, url: str, message: Message) -> None:
         try:
-            await self._call(self._client.delete_message, QueueUrl=url, ReceiptHandle=message.receipt)
+            await self._call("delete_message", QueueUrl=url, ReceiptHandle=message.receipt)
         except _RefusedError as error:
             if error.code.rpartition(".")[2] not in _LOST:
                 raise
 
     async def _attributes(self, url: str, *names: str) -> dict[str, str]:
-        answer = await self._call(self._client.get_queue_attributes, QueueUrl=url, AttributeNames=list(names))
+        answer = await self._call("get_queue_attributes", QueueUrl=url, AttributeNames=list(names))
         return answer.get("Attributes", {})
 
     async def _dead_letter_url(self) -> str | None:
@@ -177,9 +177,9 @@ class SqsQueue:
             self._dead_url = self._url.rpartition("/")[0] + "/" + target.rpartition(":")[2]
         return self._dead_url
 
-    async def _call(self, method: Callable[..., dict[str, Any]], **arguments: object) -> dict[str, Any]:
+    async def _call(self, operation: str, **arguments: object) -> dict[str, Any]:
         def run() -> dict[str, Any]:
-            return method(**arguments)
+            return self._client.call(operation, **arguments)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, run)

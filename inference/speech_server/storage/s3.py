@@ -6,11 +6,11 @@ import threading
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from obstore.store import S3Store as ObstoreS3
 
+from speech_server.aws_client import AwsClient, aws_session
 from speech_server.storage.disposition import attachment
 from speech_server.storage.store import CLIENT_OPTIONS, RETRIES, Store, StoreError
 
@@ -25,14 +25,11 @@ class S3Store(Store):
     """Credentials as the AWS SDK finds them: environment, container, or the instance's role by IMDSv2."""
 
     def __init__(self, bucket: str, region: str, endpoint: str | None) -> None:
-        self._session = boto3.Session(region_name=region)
+        self._session = aws_session(region)
         self._credentials_lock = threading.Lock()
         # The vendor's own signer, and the vendor's own table of endpoints (China has another domain).
-        self._client = self._session.client(
-            "s3",
-            endpoint_url=endpoint,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-        )
+        signing = Config(signature_version="s3v4", s3={"addressing_style": "path"})
+        self._client = AwsClient("s3", region, endpoint, signing)
         self._bucket = bucket
         address = self._client.meta.endpoint_url
         objects = ObstoreS3(
@@ -51,7 +48,9 @@ class S3Store(Store):
         if file_name is not None:
             parameters["ResponseContentDisposition"] = attachment(file_name)
         try:
-            return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+            return self._client.call(
+                "generate_presigned_url", ClientMethod="get_object", Params=parameters, ExpiresIn=seconds
+            )
         except BotoCoreError as error:
             raise StoreError(f"no URL can be signed: {error}") from None
 

@@ -135,9 +135,9 @@ async def _kill(stack: Stack, progress: Callable[[], float], chance: Random) -> 
         how = chance.choices(["engine", "server", "drain"], [5, 4, 1])[0]
         if how == "engine" and not any(stack.kill_engine(number) for number in there):
             how = "server"  # every server is just starting
-        if how == "server":
+        if how == "server" and there:
             stack.kill_server(there[0])
-        elif how == "drain":
+        elif how == "drain" and there:
             draining.append(asyncio.create_task(drain(there[0])))
         done[how] += 1
     assert await asyncio.gather(*draining) == [0] * len(draining)

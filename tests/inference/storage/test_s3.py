@@ -20,22 +20,25 @@ from tests.inference.storage.conftest import Run
 
 @pytest.fixture
 def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+    # The last one: an emulator's fixture of another file may have set it for the whole session.
+    for name in (
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_EC2_METADATA_DISABLED",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 
 
 @contextmanager
-def instance_metadata(token: str) -> Iterator[str]:
-    """A stand-in for EC2's metadata service, version 2: nothing without the session token."""
+def instance_metadata(token: str, down: threading.Event | None = None) -> Iterator[str]:
+    """A stand-in for EC2's metadata service, version 2: nothing without the session token, and nothing while `down`."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
             pass
 
         def do_PUT(self) -> None:
-            self._send(200, "imds-session")
+            self._send(503 if down and down.is_set() else 200, "imds-session")
 
         def do_GET(self) -> None:
             expires = datetime.now(timezone.utc) + timedelta(hours=6)
@@ -48,7 +51,9 @@ def instance_metadata(token: str) -> Iterator[str]:
                 "Expiration": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
                 "LastUpdated": "2026-11-22T00:00:00Z",
             }
-            if self.headers.get("x-aws-ec2-metadata-token") != "imds-session":
+            if down and down.is_set():
+                self._send(503, "")
+            elif self.headers.get("x-aws-ec2-metadata-token") != "imds-session":
                 self._send(401, "")
             elif self.path.endswith("/security-credentials/"):
                 self._send(200, "speech-node")
@@ -88,6 +93,26 @@ class TestCredentials:
             url = parse_qs(urlsplit(run(store.presign("a/b", 60))).query)
             assert url["X-Amz-Security-Token"] == ["role-token"]
             assert url["X-Amz-Credential"][0].startswith("ASIAOFATEST/")
+            store.close()
+
+    def test_a_server_that_was_there_before_its_role_does_not_stay_without(
+        self, s3_url: str, run: Run[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bucket, query = urlsplit(s3_url).netloc, parse_qs(urlsplit(s3_url).query)
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        down = threading.Event()
+        down.set()
+        with instance_metadata("role-token", down) as address:
+            monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", address)
+            store = S3Store(bucket, query["region"][0], query["endpoint"][0])
+            with pytest.raises(StoreError):
+                run(store.put("a/b", b"1", "audio/wav"))
+            with pytest.raises(StoreError, match="no URL can be signed"):
+                run(store.presign("a/b", 60))
+            down.clear()
+            run(store.put("a/b", b"1", "audio/wav"))
+            assert "X-Amz-Security-Token=role-token" in run(store.presign("a/b", 60))
             store.close()
 
     def test_without_any_the_remedy_is_told(self, run: Run[Any], monkeypatch: pytest.MonkeyPatch) -> None:
