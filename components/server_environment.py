@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.contracts import SERVER_PORT
@@ -52,6 +53,14 @@ def server_environment(engine: str, image: str, urls: ServerUrls) -> dict[str, s
         "SPEECH_TOPIC": urls.topic,
         **public,
     }
+
+
+def single_lines(values: Mapping[str, str]) -> Mapping[str, str]:
+    """The values as they are. Raises ValueError for one that could not stand in a line of a node's file."""
+    for name, value in values.items():
+        if not value.isprintable():
+            raise ValueError(f"{name}: {value!r}: a value in the user data must be one line of printable characters")
+    return values
 
 
 def public_url(domain: str | None) -> str | None:

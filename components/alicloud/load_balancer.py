@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pulumi
 from pulumi_alicloud import alb, dns, ess
 
@@ -23,6 +21,7 @@ from components.alicloud.timing import (
     UNHEALTHY_AFTER,
 )
 from components.contracts import SERVER_PORT, LoadBalancerArgs
+from components.no_key import NO_KEY
 from components.settings import AlicloudSettings
 
 HEALTH_PATH = "/readyz"
@@ -32,17 +31,6 @@ PUBLIC_PATHS = ("/healthz", "/readyz")
 TLS_POLICY = "tls_cipher_policy_1_2_strict_with_1_3"
 # 443 and 80 alike; the group's nodes have no other.
 WEIGHT = 100
-# What a caller without a key is told, in the server's own form (and within the 1 KB that a rule can say).
-NO_KEY = json.dumps(
-    {
-        "error": {
-            "message": "No API key was given; send the header: Authorization: Bearer KEY",
-            "type": "authentication_error",
-            "param": None,
-            "code": "missing_api_key",
-        }
-    }
-)
 
 
 class LoadBalancer(contracts.LoadBalancer):

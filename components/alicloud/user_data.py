@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.alicloud.shipping import shorn
 from components.alicloud.timing import STOP_SECONDS
 from components.contracts import SERVER_PORT
-from components.server_environment import KEYS_FILE, SERVER_UID, ServerUrls, server_environment
+from components.server_environment import KEYS_FILE, SERVER_UID, ServerUrls, server_environment, single_lines
 
 TEMPLATE = Path(__file__).with_name("user_data.sh")
 PROGRAMS = Path(__file__).with_name("node")
@@ -88,8 +87,8 @@ def render(boot: Boot) -> str:
     server = server_environment(boot.engine, boot.image, boot.urls)
     # The first is read by a shell and by systemd, the second by docker, which takes each line as it is.
     files = {
-        "/etc/indextts2/node.env": "\n".join(f"{name}={_quoted(value)}" for name, value in _single_lines(node).items()),
-        "/etc/indextts2/server.env": "\n".join(f"{name}={value}" for name, value in _single_lines(server).items()),
+        "/etc/indextts2/node.env": "\n".join(f"{name}={_quoted(value)}" for name, value in single_lines(node).items()),
+        "/etc/indextts2/server.env": "\n".join(f"{name}={value}" for name, value in single_lines(server).items()),
         **{f"$lib/node/{path.name}": program(path).rstrip("\n") for path in programs()},
     }
     written = "\n".join(_here_document(path, text) for path, text in files.items())
@@ -118,10 +117,3 @@ def _quoted(value: str) -> str:
     if "'" in value:
         raise ValueError(f"{value!r}: a value in the user data must have no single quote")
     return shlex.quote(value)
-
-
-def _single_lines(values: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in values.items():
-        if not value.isprintable():
-            raise ValueError(f"{name}: {value!r}: a value in the user data must be one line of printable characters")
-    return values

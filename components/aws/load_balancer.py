@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pulumi
 import pulumi_aws as aws
 
@@ -23,6 +21,7 @@ from components.aws.timing import (
 )
 from components.contracts import SERVER_PORT, LoadBalancerArgs
 from components.lifecycle import LifecycleRule
+from components.no_key import NO_KEY
 from components.settings import AwsSettings
 
 HEALTH_PATH = "/readyz"
@@ -30,17 +29,6 @@ PUBLIC_PATHS = ("/healthz", "/readyz")
 # TLS 1.3 and 1.2 with forward secrecy and authenticated ciphers only:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
-# What a caller without a key is told, in the server's own form (and within the 1024 bytes that a listener can say).
-NO_KEY = json.dumps(
-    {
-        "error": {
-            "message": "No API key was given; send the header: Authorization: Bearer KEY",
-            "type": "authentication_error",
-            "param": None,
-            "code": "missing_api_key",
-        }
-    }
-)
 
 
 class LoadBalancer(contracts.LoadBalancer):

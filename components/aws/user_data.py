@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.aws.timing import STOP_SECONDS
 from components.contracts import SERVER_PORT
-from components.server_environment import SERVER_UID, ServerUrls, server_environment
+from components.server_environment import SERVER_UID, ServerUrls, server_environment, single_lines
 
 TEMPLATE = Path(__file__).with_name("user_data.sh")
 # Of the raw script: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
@@ -70,17 +69,10 @@ def render(boot: Boot) -> str:
         "SPOT_GRACE_SECONDS": str(SPOT_GRACE_SECONDS),
     }
     # The first is read by a shell, the second by docker, which takes each line as it is.
-    node_lines = "\n".join(f"{name}={shlex.quote(value)}" for name, value in _single_lines(node).items())
+    node_lines = "\n".join(f"{name}={shlex.quote(value)}" for name, value in single_lines(node).items())
     server = server_environment(boot.engine, boot.image, boot.urls)
-    server_lines = "\n".join(f"{name}={value}" for name, value in _single_lines(server).items())
+    server_lines = "\n".join(f"{name}={value}" for name, value in single_lines(server).items())
     template = TEMPLATE.read_text(encoding="utf-8")
     # At once, so that no value is searched for the other's place.
     places = {"@NODE_ENV@": node_lines, "@SERVER_ENV@": server_lines}
     return "#!/bin/bash\n" + re.sub("|".join(places), lambda match: places[match[0]], template)
-
-
-def _single_lines(values: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in values.items():
-        if not value.isprintable():
-            raise ValueError(f"{name}: {value!r}: a value in the user data must be one line of printable characters")
-    return values

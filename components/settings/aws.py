@@ -6,15 +6,16 @@ import difflib
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from components.settings import aws_instance_types, cidr
+from components.settings import aws_instance_types
 from components.settings.aws_access import AccessSettings
 from components.settings.aws_regions import REGIONS
 from components.settings.base import Given, Items
 from components.settings.clients import ClientSettings
 from components.settings.cloud import (
     AlarmSettings,
+    CloudNetworkSettings,
     CloudSettings,
     ImageReference,
     check_tags,
@@ -24,7 +25,6 @@ from components.settings.cloud import (
     schedule_or_none,
     type_problems,
 )
-from components.settings.model import Model
 from components.settings.schedule import ScheduleSettings
 
 # A secret's value: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
@@ -43,42 +43,15 @@ AmiId = Annotated[str, matching(r"ami-[0-9a-f]{8,17}", "is no image's id; it loo
 AccountId = Annotated[str, matching(r"[0-9]{12}", "is no account's id; give its 12 digits")]
 
 
-class NetworkSettings(Model):
-    """A network of the stack's own in `cidr`, or an existing one: `vpc_id` and its subnets, in two zones or more.
+class NetworkSettings(CloudNetworkSettings):
+    """`load_balancer_subnet_ids` must be public."""
 
-    `private`: nodes have no public address and reach out through NAT; else they have one, and still nothing reaches in.
-    An existing network must have the NAT. `load_balancer_subnet_ids`, which must be public: none stands for
-    `subnet_ids`.
-    """
+    subnets = "subnets"
 
-    cidr: Annotated[str, AfterValidator(cidr.vpc_range)]
-    private: bool
     vpc_id: Given[VpcId]
     subnet_ids: Items[SubnetId]
     load_balancer_subnet_ids: Items[SubnetId]
     flow_logs: bool
-
-    @field_validator("subnet_ids")
-    @classmethod
-    def _subnets_of_a_vpc(cls, ids: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "vpc_id" not in info.data:
-            return ids
-        if info.data["vpc_id"] is None:
-            if ids:
-                raise ValueError("is of no use without network.vpcId; give the VPC, or remove the subnets")
-            return ids
-        if len(set(ids)) < 2:
-            raise ValueError("has fewer than two subnets; give one in each of two zones or more of network.vpcId")
-        return ids
-
-    @field_validator("load_balancer_subnet_ids")
-    @classmethod
-    def _load_balancer_subnets(cls, ids: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if ids and info.data.get("vpc_id", "") is None:
-            raise ValueError("is of no use without network.vpcId; give the VPC, or remove the subnets")
-        if ids and len(set(ids)) < 2:
-            raise ValueError("has fewer than two subnets; a load balancer needs one in each of two zones or more")
-        return ids
 
     @field_validator("flow_logs")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -142,6 +142,47 @@ class CloudStorageSettings(StorageSettings):
     """What clouds add: how long logs are kept, in days."""
 
     log_days: int = Field(ge=1, le=3650)
+
+
+class CloudNetworkSettings(Model):
+    """A network of the stack's own in `cidr`, or an existing one: `vpc_id` and its subnets, in two zones or more.
+
+    `private`: nodes have no public address and reach out through NAT; else they have one, and still nothing reaches in.
+    An existing network must have the NAT. A cloud adds `vpc_id`, `subnet_ids` and `load_balancer_subnet_ids`, each in
+    its own form of an id; of the last, none stands for `subnet_ids`.
+    """
+
+    subnets: ClassVar[str]
+    """What the cloud calls them."""
+
+    cidr: Annotated[str, AfterValidator(cidr.vpc_range)]
+    private: bool
+
+    @field_validator("subnet_ids", check_fields=False)
+    @classmethod
+    def _subnets_of_a_vpc(cls, ids: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "vpc_id" not in info.data:
+            return ids
+        if info.data["vpc_id"] is None:
+            if ids:
+                raise ValueError(f"is of no use without network.vpcId; give the VPC, or remove the {cls.subnets}")
+            return ids
+        if len(set(ids)) < 2:
+            raise ValueError(
+                f"has fewer than two {cls.subnets}; give one in each of two zones or more of network.vpcId"
+            )
+        return ids
+
+    @field_validator("load_balancer_subnet_ids", check_fields=False)
+    @classmethod
+    def _load_balancer_subnets(cls, ids: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if ids and info.data.get("vpc_id", "") is None:
+            raise ValueError(f"is of no use without network.vpcId; give the VPC, or remove the {cls.subnets}")
+        if ids and len(set(ids)) < 2:
+            raise ValueError(
+                f"has fewer than two {cls.subnets}; a load balancer needs one in each of two zones or more"
+            )
+        return ids
 
 
 class AlarmSettings(Model):

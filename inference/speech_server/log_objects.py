@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+from speech_server.storage.regularly import keep_regularly
 from speech_server.storage.store import Store, StoreError
 
-_KEEP_SECONDS = 60.0
 _LAST_KEEP_SECONDS = 5.0
 # An object is written anew with each minute's lines until it is this large; then the hour's next one begins.
 _OBJECT_BYTES = 4 << 20
@@ -57,12 +57,7 @@ class LogObjects:
                 self._dropped_bytes += dropped
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(_KEEP_SECONDS)
-            try:
-                await self.keep()
-            except StoreError as error:
-                log.warning("log_not_kept", extra={"fields": {"problem": str(error)}})
+        await keep_regularly(self.keep, log, "log_not_kept")
 
     async def keep(self) -> None:
         """Write what waits. Raises StoreError, and then it still waits."""

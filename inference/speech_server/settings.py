@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from speech_server.engines import engine_path
@@ -17,6 +17,8 @@ from speech_server.queues.open_queue import check_queue_url
 from speech_server.storage.store_url import parse_store_url
 
 PREFIX = "SPEECH_"
+# Each raises ValueError for a URL that it does not take.
+_URL_CHECKS = {"store": parse_store_url, "queue": check_queue_url, "topic": check_topic_url}
 
 
 class SettingsError(Exception):
@@ -86,25 +88,11 @@ class Settings(BaseSettings):
             raise ValueError('use "unix:/path/to.sock" or "HOST:PORT", like 127.0.0.1:8000')
         return value
 
-    @field_validator("store")
+    @field_validator("store", "queue", "topic")
     @classmethod
-    def _store_is_known(cls, value: str) -> str:
+    def _url_is_known(cls, value: str, info: ValidationInfo) -> str:
         if value:
-            parse_store_url(value)
-        return value
-
-    @field_validator("queue")
-    @classmethod
-    def _queue_is_known(cls, value: str) -> str:
-        if value:
-            check_queue_url(value)
-        return value
-
-    @field_validator("topic")
-    @classmethod
-    def _topic_is_known(cls, value: str) -> str:
-        if value:
-            check_topic_url(value)
+            _URL_CHECKS[str(info.field_name)](value)
         return value
 
     @field_validator("public_url")

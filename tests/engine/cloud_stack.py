@@ -95,12 +95,12 @@ class CloudStack(PulumiStack):
             self.configure_path(path, value)
 
 
-def stack_of(stack_file: StackFile, account: Account) -> Iterator[CloudStack]:
-    """A configured stack that is not up, and its files' end: the body of a fixture."""
+def stack_of(stack_file: StackFile, account: Account | None = None, name: str = "test") -> Iterator[CloudStack]:
+    """A configured stack that is not up, and its files' end: the body of a fixture. By default in an empty account."""
     assert shutil.which("pulumi"), "the Pulumi CLI is not on PATH; run `make test`, or `. tools/activate` first"
     directory = Path(tempfile.mkdtemp(prefix=f"indextts2-{stack_file.package}-"))
-    with serving(account, directory, (stack_file.package, "docker")) as binaries:
-        stack = CloudStack(directory, binaries)
+    with serving(account or account_of(stack_file), directory, (stack_file.package, "docker")) as binaries:
+        stack = CloudStack(directory, binaries, name)
         stack.use(stack_file)
         yield stack
     shutil.rmtree(directory)

@@ -4,15 +4,13 @@ Needs an engine because only that tells what an update of the fleet alone leaves
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.engine.cloud_stack import DEV, CloudStack
+from tests.engine.cloud_stack import DEV, CloudStack, stack_of
 from tests.engine.standin.account import Account
-from tests.engine.standin.plugins import serving
 from tools.checkout import Checkout
 from tools.deployment.deploy import Proof, deploy
 from tools.failure import SetupError
@@ -28,12 +26,7 @@ def account() -> Account:
 
 @pytest.fixture(scope="class")
 def dev(account: Account) -> Iterator[CloudStack]:
-    directory = Path(tempfile.mkdtemp(prefix="indextts2-deploy-"))
-    with serving(account, directory, ("aws", "docker")) as binaries:
-        stack = CloudStack(directory, binaries, name="dev")
-        stack.use(DEV)
-        yield stack
-    shutil.rmtree(directory)
+    yield from stack_of(DEV, account, name="dev")
 
 
 @pytest.fixture

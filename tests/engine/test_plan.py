@@ -5,17 +5,14 @@ Needs an engine because what is tested is how its words are read. The resources 
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from components.prices.rendering import comparison
-from tests.engine.cloud_stack import DEV, KEY, PROD, PROD_CN, ROOT, CloudStack, StackFile, account_of
-from tests.engine.configure import configure
+from tests.engine.cloud_stack import DEV, KEY, PROD, PROD_CN, ROOT, CloudStack, stack_of
 from tests.engine.stack import LocalStack
-from tests.engine.standin.plugins import serving
 from tools.checkout import Checkout
 from tools.plan.events import Plan, read_plan
 from tools.plan.markdown import render
@@ -34,28 +31,19 @@ def pack() -> Pack:
     return prepare(Checkout(ROOT), Path(program).parent)
 
 
-def stack_of(name: str, file: StackFile) -> Iterator[CloudStack]:
-    directory = Path(tempfile.mkdtemp(prefix="indextts2-plan-"))
-    with serving(account_of(file), directory, (file.package, "docker")) as binaries:
-        stack = CloudStack(directory, binaries, name=name)
-        stack.use(file)
-        yield stack
-    shutil.rmtree(directory)
-
-
 @pytest.fixture(scope="class")
 def dev() -> Iterator[CloudStack]:
-    yield from stack_of("dev", DEV)
+    yield from stack_of(DEV, name="dev")
 
 
 @pytest.fixture(scope="class")
 def prod() -> Iterator[CloudStack]:
-    yield from stack_of("prod", PROD)
+    yield from stack_of(PROD, name="prod")
 
 
 @pytest.fixture(scope="class")
 def prod_cn() -> Iterator[CloudStack]:
-    yield from stack_of("prod-cn", PROD_CN)
+    yield from stack_of(PROD_CN, name="prod-cn")
 
 
 def plan_of(stack: CloudStack | LocalStack, pack: Pack) -> Plan:
@@ -98,8 +86,8 @@ class TestDev:
 
     def test_what_changes_in_place_shows_its_values_and_no_key(self, dev: CloudStack, pack: Pack):
         dev.up()
-        configure(dev, "nodes.max", "3")
-        configure(dev, "apiKeys.studio", ROTATED, secret=True)
+        dev.configure_path("nodes.max", "3")
+        dev.configure_path("apiKeys.studio", ROTATED, secret=True)
         plan = plan_of(dev, pack)
         assert not plan.failed, plan.errors
         (group,) = [change for change in plan.of("update") if change.type == "aws:autoscaling/group:Group"]
@@ -114,10 +102,10 @@ class TestDev:
         assert KEY not in text
 
     def test_replaced_and_deleted_come_first(self, dev: CloudStack, pack: Pack):
-        configure(dev, "region", "eu-west-1")
+        dev.configure_path("region", "eu-west-1")
         for key in ("up", "down"):
-            configure(dev, f"schedule.{key}", "")
-        configure(dev, "nodes.min", "0")
+            dev.configure_path(f"schedule.{key}", "")
+        dev.configure_path("nodes.min", "0")
         plan = plan_of(dev, pack)
         assert not plan.failed, plan.errors
         text = comment(plan)
@@ -132,8 +120,8 @@ class TestDev:
         assert "Unknown: load balancer hour in eu-west-1" in text
 
     def test_a_broken_rule_is_named_and_fails_the_plan(self, dev: CloudStack, pack: Pack):
-        configure(dev, "region", "us-west-2")
-        configure(dev, "nodes.min", "1")
+        dev.configure_path("region", "us-west-2")
+        dev.configure_path("nodes.min", "1")
         plan = plan_of(dev, pack)
         assert plan.failed
         assert [one.rule for one in plan.violations] == ["gpu-without-end"]
@@ -142,7 +130,7 @@ class TestDev:
         assert text.index("gpu-without-end") < text.index("#### Replaced")
 
     def test_settings_that_cannot_be_say_why(self, dev: CloudStack, pack: Pack):
-        configure(dev, "nodes.max", "many")
+        dev.configure_path("nodes.max", "many")
         plan = plan_of(dev, pack)
         assert plan.failed
         text = comment(plan)

@@ -14,7 +14,6 @@ import pytest
 
 from rules import RESOURCE_RULES, STACK_RULES
 from tests.engine.cloud_stack import DEV, PROD, PROD_CN, ROOT, CloudStack, StackFile, account_of
-from tests.engine.configure import configure
 from tests.engine.stack import LocalStack
 from tests.engine.standin.account import Account
 from tests.engine.standin.plugins import serving
@@ -169,7 +168,7 @@ class TestTheCheckoutsOwnStacks:
         for stack in cloud_stack("prod"):
             stack.use(PROD)
             for key, value in settings.items():
-                configure(stack, key, value)
+                stack.configure_path(key, value)
             status, text = preview(stack, pack)
             assert status
             assert rule in violated(text), text
@@ -178,7 +177,7 @@ class TestTheCheckoutsOwnStacks:
         for stack in cloud_stack("dev"):
             stack.use(DEV)
             for key in ("up", "down"):
-                configure(stack, f"schedule.{key}", "")
+                stack.configure_path(f"schedule.{key}", "")
             status, text = preview(stack, pack)
             assert status
             assert violated(text) == {"gpu-without-end"}, text

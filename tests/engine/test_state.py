@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator.conftest import emulator
-from tests.engine.cloud_stack import DEV, KEY, CloudStack
-from tests.engine.configure import configure
+from tests.engine.cloud_stack import DEV, KEY, CloudStack, stack_of
 from tests.engine.standin.account import Account
-from tests.engine.standin.plugins import serving
 from tools.checkout import Checkout
 from tools.failure import SetupError
 from tools.pulumi_run import Stack
@@ -81,14 +78,10 @@ def account() -> SlowAccount:
 @pytest.fixture(scope="module")
 def dev(account: SlowAccount, cloud: dict[str, str]) -> Iterator[CloudStack]:
     """The stack as one person has it: on a file backend, with a passphrase, and up."""
-    directory = Path(tempfile.mkdtemp(prefix="indextts2-state-"))
-    with serving(account, directory, ("aws", "docker")) as binaries:
-        stack = CloudStack(directory, binaries, name="dev")
-        stack.use(DEV)
+    for stack in stack_of(DEV, account, name="dev"):
         stack.environment |= cloud
         stack.up()
         yield stack
-    shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -213,8 +206,8 @@ class TestMove:
 
 class TestTwoAtOnce:
     def test_the_second_is_told_who_holds_the_lock(self, dev: CloudStack, account: SlowAccount) -> None:
-        configure(dev, "tags.round", "two")
-        configure(dev, "region", "eu-west-1")
+        dev.configure_path("tags.round", "two")
+        dev.configure_path("region", "eu-west-1")
         account.gate.clear()
         command = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color", "never", "--stack", "dev"]
         first = subprocess.Popen(
@@ -238,8 +231,8 @@ class TestTwoAtOnce:
     def test_a_killed_update_leaves_a_lock_that_cancel_clears_and_work_that_a_move_would_lose(
         self, dev: CloudStack, stack: Stack, account: SlowAccount, tmp_path: Path
     ) -> None:
-        configure(dev, "tags.round", "three")
-        configure(dev, "region", "us-west-2")
+        dev.configure_path("tags.round", "three")
+        dev.configure_path("region", "us-west-2")
         account.reached.clear()
         account.gate.clear()
         command = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "dev"]

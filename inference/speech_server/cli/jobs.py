@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from speech_server.cli.api_call import call
 from speech_server.cli.failure import CommandError
+from speech_server.cli.one_line import one_line
 from speech_server.cli.service_address import ServiceAddress
 from speech_server.cli.service_options import EPILOG, add_service_options, service_of
 from speech_server.tenants.webhook_secret import derived_secret
@@ -111,7 +112,7 @@ def _clips(options: argparse.Namespace) -> int:
         page = call(service, "GET", f"{_path(options.job)}/clips", query={"limit": _PAGE, **after})
         for clip in page["data"]:
             told = clip["url"] or (clip["error"] or {}).get("message") or ""
-            print(f"{clip['clip']:5d}  {clip['status']:<9}  {_line(told)}".rstrip())
+            print(f"{clip['clip']:5d}  {clip['status']:<9}  {one_line(told)}".rstrip())
     return 0
 
 
@@ -175,11 +176,6 @@ def _state(job: dict[str, Any]) -> str:
     parts = [f"{progress['succeeded']} of {progress['total']} spoken"]
     parts += [f"{progress[name]} {name}" for name in ("failed", "cancelled") if progress[name]]
     return f"{job['status']}: {', '.join(parts)}, {progress['audio_seconds']:.1f} s of audio"
-
-
-def _line(text: str) -> str:
-    """`text` on one line; nothing in it moves the terminal's cursor."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _order_of(name: str) -> object:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from speech_server.cli.client import Clip, request_clip
 from speech_server.cli.failure import CommandError
-from speech_server.cli.service_address import KEY_VARIABLE, URL_VARIABLE, find_service
+from speech_server.cli.given_file import bytes_of, text_in
+from speech_server.cli.service_options import EPILOG, add_service_options, service_of
 
 _FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
 _SUFFIXES = {".ogg": "opus", **{f".{name}": name for name in _FORMATS}}
@@ -23,10 +24,7 @@ _MAX_REFERENCE_BYTES = 11 << 20  # as base64 this nearly fills the service's 16 
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _TONE_MARK = re.compile("[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ]|[aeiouü][\u0300\u0301\u0304\u030c]", re.IGNORECASE)
 
-_EPILOG = f"""\
-where the service is: --url with a key; else {URL_VARIABLE} and {KEY_VARIABLE};
-else the outputs of the Pulumi stack of the checkout that you are in.
-
+_EXAMPLES = """
 examples:
   indextts2 say 'Good morning.' -o morning.wav
   indextts2 say '这本书明天要huán。' -o book.mp3
@@ -37,7 +35,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EPILOG
+    parser.epilog = EPILOG + _EXAMPLES
     parser.add_argument("text", nargs="?", metavar="TEXT", help="what to say; - or nothing: read standard input")
     parser.add_argument("-f", "--file", type=Path, metavar="FILE", help="a UTF-8 text file to say instead of TEXT")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the sound file to write; -: to stdout")
@@ -55,18 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target-seconds", type=_number, metavar="SECONDS", help="make the clip exactly this long")
     parser.add_argument("--seed", type=int, help="another number, another take; the same number, the same take")
     parser.add_argument("--language", metavar="TAG", help="en, zh, ...; default: detected")
-    parser.add_argument("--url", help="of the service, like http://127.0.0.1:8080")
-    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="a file that holds the API key")
-    parser.add_argument("--api-key", metavar="KEY", help="the API key; others on this machine can see it in ps")
-    parser.add_argument("--stack", metavar="NAME", help="the Pulumi stack to ask; default: the selected one")
+    add_service_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     try:
         body = request_body(options, _text(options))
-        key = options.api_key if options.api_key_file is None else _first_line(options.api_key_file)
         _make_room(options.output)
-        service = find_service(options.url, key, options.stack, os.environ, Path.cwd())
+        service = service_of(options)
         clip = request_clip(service, body)
         _write(options.output, clip.audio)
     except CommandError as error:
@@ -125,7 +119,7 @@ def _text(options: argparse.Namespace) -> str:
     if options.file is not None:
         if options.text is not None:
             raise CommandError("TEXT and -f are two texts: give one of them")
-        return _decoded(_bytes_of(options.file, _MAX_TEXT_BYTES, "text"), str(options.file))
+        return _decoded(bytes_of(options.file, _MAX_TEXT_BYTES, "text"), str(options.file))
     if options.text not in (None, "-"):
         return options.text
     if options.text is None and sys.stdin.isatty():
@@ -136,33 +130,11 @@ def _text(options: argparse.Namespace) -> str:
 def _decoded(data: bytes, source: str) -> str:
     if len(data) > _MAX_TEXT_BYTES:
         raise CommandError(f"{source}: more than {_MAX_TEXT_BYTES:,} bytes is no text to be spoken at once")
-    try:
-        text = data.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{source}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
-    if not text:
-        raise CommandError(f"{source}: there is no text in it")
-    return text
+    return text_in(data, source)
 
 
 def _base64_of(path: Path) -> str:
-    return base64.b64encode(_bytes_of(path, _MAX_REFERENCE_BYTES, "sound")).decode()
-
-
-def _bytes_of(path: Path, limit: int, kind: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > limit:
-        raise CommandError(f"{path}: a {kind} file of more than {limit:,} bytes is too large")
-    return data
-
-
-def _first_line(path: Path) -> str:
-    lines = _decoded(_bytes_of(path, 4096, "key"), str(path)).splitlines()
-    return lines[0].strip()
+    return base64.b64encode(bytes_of(path, _MAX_REFERENCE_BYTES, "sound")).decode()
 
 
 def _make_room(output: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from speech_server.cli.failure import CommandError
+from speech_server.cli.given_file import bytes_of, text_in
 from speech_server.cli.service_address import KEY_VARIABLE, URL_VARIABLE, ServiceAddress, find_service
 
 EPILOG = f"""\
@@ -26,18 +26,7 @@ def add_service_options(parser: argparse.ArgumentParser) -> None:
 
 def service_of(options: argparse.Namespace) -> ServiceAddress:
     """Raises CommandError."""
-    key = options.api_key if options.api_key_file is None else _first_line(options.api_key_file)
+    file, key = options.api_key_file, options.api_key
+    if file is not None:
+        key = text_in(bytes_of(file, _MAX_KEY_BYTES, "key"), str(file)).splitlines()[0].strip()
     return find_service(options.url, key, options.stack, os.environ, Path.cwd())
-
-
-def _first_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            lines = file.read(_MAX_KEY_BYTES).decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{path}: not UTF-8 (byte {error.start})") from None
-    if not lines or not lines[0].strip():
-        raise CommandError(f"{path}: there is no key in its first line")
-    return lines[0].strip()

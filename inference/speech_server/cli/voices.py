@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,17 +11,17 @@ from urllib.parse import quote
 
 from speech_server.cli.api_call import call
 from speech_server.cli.failure import CommandError
-from speech_server.cli.service_address import KEY_VARIABLE, URL_VARIABLE, ServiceAddress, find_service
+from speech_server.cli.given_file import bytes_of, text_in
+from speech_server.cli.one_line import one_line
+from speech_server.cli.service_address import ServiceAddress
+from speech_server.cli.service_options import EPILOG, add_service_options, service_of
 
 _VOICES = "/v1/audio/voices"
 _MAX_SAMPLE_BYTES = 15 << 20  # with its form it fills the service's 16 MiB
 _MAX_STATEMENT_BYTES = 16 << 10
 _PAGE = 1000
 
-_EPILOG = f"""\
-where the service is: --url with a key; else {URL_VARIABLE} and {KEY_VARIABLE};
-else the outputs of the Pulumi stack of the checkout that you are in.
-
+_EXAMPLES = """
 examples:
   indextts2 voices add studio/host.wav --name host-1 \\
       --consent 'The host agreed in her contract of 2026-03-01.' --source 'Recorded in our studio, 2026-03-02.'
@@ -35,7 +34,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EPILOG
+    parser.epilog = EPILOG + _EXAMPLES
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add = actions.add_parser("add", help="register a voice from a sound file", description="Register a voice.")
     add.add_argument("sample", type=Path, metavar="FILE", help="wav, flac, mp3 or ogg; 2 to 30 s of one person talking")
@@ -45,17 +44,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     consent.add_argument("--consent-file", type=Path, metavar="FILE", help="the same, from a UTF-8 text file")
     add.add_argument("--source", required=True, metavar="TEXT", help="where the sample is from: who recorded it, when")
     add.add_argument("--shared", action="store_true", help="let every client of the service speak with it")
-    _add_service(add)
+    add_service_options(add)
     listing = actions.add_parser("list", help="the voices to speak with", description="List voices.")
-    _add_service(listing)
+    add_service_options(listing)
     delete = actions.add_parser("delete", help="delete a voice everywhere", description="Delete a voice.")
     delete.add_argument("voice", metavar="VOICE", help="its name or id")
-    _add_service(delete)
+    add_service_options(delete)
     audit = actions.add_parser(
         "audit", help="who added and deleted voices", description="List additions and deletions."
     )
     audit.add_argument("--client", metavar="NAME", help="whose voices, with an admin's key; '*' for all")
-    _add_service(audit)
+    add_service_options(audit)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,10 +66,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _add(options: argparse.Namespace) -> int:
-    sample = _bytes_of(options.sample, _MAX_SAMPLE_BYTES)
+    sample = bytes_of(options.sample, _MAX_SAMPLE_BYTES, "sound")
     consent = options.consent
     if consent is None:
-        consent = _text_of(options.consent_file)
+        consent = text_in(bytes_of(options.consent_file, _MAX_STATEMENT_BYTES, "text"), str(options.consent_file))
     form = {
         "name": options.name,
         "consent": consent,
@@ -80,19 +79,19 @@ def _add(options: argparse.Namespace) -> int:
     for field, text in form.items():
         if not _can_be_sent(text):
             raise CommandError(f"--{field}: not UTF-8 text")
-    service = _service(options)
+    service = service_of(options)
     voice = call(service, "POST", _VOICES, form=form, files={"audio_sample": ("sample", sample)})
-    print(f"{voice['id']}  {_line(voice['name'])}  {voice['seconds']:.1f} s, {voice['scope']}")
+    print(f"{voice['id']}  {one_line(voice['name'])}  {voice['seconds']:.1f} s, {voice['scope']}")
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
     rows: list[tuple[str, ...]] = [("ID", "NAME", "SECONDS", "SCOPE", "ADDED")]
-    for voice in _pages(_service(options), _VOICES, {}):
+    for voice in _pages(service_of(options), _VOICES, {}):
         added = datetime.fromtimestamp(voice["created_at"], timezone.utc)
         scope = voice["scope"] if voice["owner"] is not None else "shared with you"
         rows.append(
-            (voice["id"], _line(voice["name"]), f"{voice['seconds']:.1f}", scope, f"{added:%Y-%m-%d %H:%M} UTC")
+            (voice["id"], one_line(voice["name"]), f"{voice['seconds']:.1f}", scope, f"{added:%Y-%m-%d %H:%M} UTC")
         )
     _print_table(rows)
     return 0
@@ -101,7 +100,7 @@ def _list(options: argparse.Namespace) -> int:
 def _delete(options: argparse.Namespace) -> int:
     if not options.voice or not _can_be_sent(options.voice):
         raise CommandError("VOICE: not a name or an id")
-    gone = call(_service(options), "DELETE", f"{_VOICES}/{quote(options.voice, safe='')}")
+    gone = call(service_of(options), "DELETE", f"{_VOICES}/{quote(options.voice, safe='')}")
     print(f"{gone['id']} is deleted")
     return 0
 
@@ -109,9 +108,9 @@ def _delete(options: argparse.Namespace) -> int:
 def _audit(options: argparse.Namespace) -> int:
     query = {} if options.client is None else {"client": options.client}
     rows: list[tuple[str, ...]] = [("TIME", "ACTION", "BY", "OWNER", "VOICE", "NAME", "SHA256", "CONSENT", "SOURCE")]
-    for entry in _pages(_service(options), f"{_VOICES}/audit", query):
+    for entry in _pages(service_of(options), f"{_VOICES}/audit", query):
         names = ("action", "by", "owner", "voice", "name", "sha256", "consent", "source")
-        rows.append((entry["time"], *(_line(entry[name]) for name in names)))
+        rows.append((entry["time"], *(one_line(entry[name]) for name in names)))
     _print_table(rows)
     return 0
 
@@ -135,46 +134,6 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _line(text: str) -> str:
-    """`text` on one line; nothing in it moves the terminal's cursor."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-def _service(options: argparse.Namespace) -> ServiceAddress:
-    key = options.api_key
-    if options.api_key_file is not None:
-        key = _text_of(options.api_key_file).splitlines()[0].strip()
-    return find_service(options.url, key, options.stack, os.environ, Path.cwd())
-
-
-def _add_service(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", help="of the service, like http://127.0.0.1:8080")
-    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help="a file that holds the API key")
-    parser.add_argument("--api-key", metavar="KEY", help="the API key; others on this machine can see it in ps")
-    parser.add_argument("--stack", metavar="NAME", help="the Pulumi stack to ask; default: the selected one")
-
-
 def _can_be_sent(text: str) -> bool:
     """An argument that is no text in this system's encoding reaches Python with half characters in it."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _text_of(path: Path) -> str:
-    try:
-        text = _bytes_of(path, _MAX_STATEMENT_BYTES).decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
-    if not text:
-        raise CommandError(f"{path}: there is no text in it")
-    return text
-
-
-def _bytes_of(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > limit:
-        raise CommandError(f"{path}: a file of more than {limit:,} bytes is too large")
-    return data

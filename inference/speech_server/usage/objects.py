@@ -10,11 +10,10 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from speech_server.storage.regularly import keep_regularly
 from speech_server.storage.store import Store, StoreError
 from speech_server.usage.ledger import Day, Ledger, Use
 
-# What a server that is killed may lose the count of.
-_KEEP_SECONDS = 60.0
 _LAST_KEEP_SECONDS = 5.0
 
 log = logging.getLogger("speech_server.usage")
@@ -57,12 +56,7 @@ class UsageObjects:
         self._keeping = asyncio.Lock()  # of two writers of one object, the one with the older count might be the last
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(_KEEP_SECONDS)
-            try:
-                await self.keep()
-            except StoreError as error:
-                log.warning("usage_not_kept", extra={"fields": {"problem": str(error)}})  # the next round has it all
+        await keep_regularly(self.keep, log, "usage_not_kept")
 
     async def keep(self) -> None:
         """Write the days that changed, whole. Raises StoreError."""

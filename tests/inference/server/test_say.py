@@ -17,7 +17,8 @@ import soundfile
 
 from speech_server import __version__
 from speech_server.cli import say
-from speech_server.cli.client import TRIES, request_clip, retry_wait
+from speech_server.cli.asking import TRIES, retry_wait
+from speech_server.cli.client import request_clip
 from speech_server.cli.failure import CommandError
 from speech_server.cli.main import main
 from speech_server.cli.service_address import ServiceAddress, find_service
