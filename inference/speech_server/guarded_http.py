@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from speech_server.errors import ApiError, error_response
 from speech_server.request_log import request_id
+from speech_server.whole_answer import HeadWithBody
 
 MAX_HEAD_BYTES = 32 * 1024
 HEAD_SECONDS = 15.0
@@ -63,6 +66,10 @@ class GuardedHttp(HttpToolsProtocol):
         # Most requests come in one piece, and nobody need watch the time for those.
         self.scope["state"]["body_is_here"] = True
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.transport = cast(asyncio.Transport, HeadWithBody(cycle.transport, cycle))
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         response = error_response(ApiError(400, "invalid_http", msg))
