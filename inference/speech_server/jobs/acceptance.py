@@ -109,7 +109,7 @@ class Acceptance:
             log.error("job_not_taken_back", extra={"fields": {"job": order.id, "reason": str(error)}})
 
     async def _order(self, request: JobRequest, client: str, job: str) -> JobOrder:
-        limits = (self.pipeline.max_text_chars, self.loopback_webhooks)
+        limits = (self.pipeline.max_text_chars, self.loopback_webhooks, self.pipeline.host.capabilities)
         if request.clips is None:
             checked = checked_orders(request, *limits)
         else:  # ten thousand clips take half a second

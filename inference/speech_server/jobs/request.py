@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import Field
 
 from speech_server.api.generate import GenerateRequest
+from speech_server.engines.base import Capabilities
 from speech_server.errors import ApiError
 from speech_server.jobs.webhook_url import check_webhook_url
 from speech_server.order import SpeechOrder
 from speech_server.pipeline import speakable
+from speech_server.spoken_language import check_language
 
 MAX_CLIPS = 10_000
 
@@ -43,10 +45,12 @@ class JobRequest(GenerateRequest):
 
 
 def checked_orders(
-    request: JobRequest, max_text_chars: int, loopback: bool
+    request: JobRequest, max_text_chars: int, loopback: bool, engine: Capabilities | None
 ) -> list[tuple[GenerateRequest, SpeechOrder]]:
     """Every clip and its order, all of them speakable as far as plain data can tell. Raises ApiError with what is
     wrong in each of the first clips that have something wrong.
+
+    `engine` is None before it was loaded: a language that it turns out not to speak then fails its clip.
     """
     if request.webhook is not None:
         check_webhook_url(request.webhook, loopback)
@@ -54,7 +58,7 @@ def checked_orders(
     orders: list[tuple[GenerateRequest, SpeechOrder]] = []
     problems: list[ApiError] = []
     for number, clip in enumerate(clips):
-        found = _order_or_problem(clip, max_text_chars)
+        found = _order_or_problem(clip, max_text_chars, engine)
         if isinstance(found, SpeechOrder):
             orders.append((clip, found))
         elif len(problems) < _SHOWN_PROBLEMS:
@@ -80,10 +84,14 @@ def together(problems: list[ApiError], count: int) -> ApiError:
     return ApiError(first.status, first.code, message, first.param)
 
 
-def _order_or_problem(clip: GenerateRequest, max_text_chars: int) -> SpeechOrder | ApiError:
+def _order_or_problem(
+    clip: GenerateRequest, max_text_chars: int, engine: Capabilities | None
+) -> SpeechOrder | ApiError:
     try:
         order = clip.to_order()
         speakable(order, max_text_chars)
+        if order.language is not None and engine is not None:
+            check_language(order.language, engine)
     except ApiError as error:
         return error
     return order

@@ -177,6 +177,8 @@ class TestBatches:
             ({"text": "a", "voice": "nobody"}, "voice", "voice_not_found"),
             ({"clips": [{"text": "a", "voice": "nobody"}]}, "clips.0.voice", "voice_not_found"),
             ({"text": "a", "reference_audio": "!"}, "reference_audio", "not_base64"),
+            ({"text": "a", "language": "sw"}, "language", "language_unsupported"),
+            ({"clips": [{"text": "a"}, {"text": "a", "language": "sw"}]}, "clips.1.language", "language_unsupported"),
         ],
     )
     def test_what_is_refused(self, server: RunningServer, body: object, param: str, code: str) -> None:
