@@ -129,6 +129,13 @@ class Store:
         return await self._run(key, lambda: self._sign(key, seconds, file_name))
 
     @property
+    def objects(self) -> ObjectStore:
+        """The library's own, for what is too large to be read or written as one: its calls block, and raise what the
+        library raises.
+        """
+        return self._objects
+
+    @property
     def failing_since(self) -> datetime | None:
         """When the outage began that the last call met; None while the store works."""
         return self._failing_since

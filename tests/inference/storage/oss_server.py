@@ -14,6 +14,7 @@ import base64
 import hashlib
 import hmac
 import random
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from xml.sax.saxutils import escape
 
 _SKEW = timedelta(minutes=15)
 _UNRESERVED = "-_.~"
+_LEAST_PART_BYTES = 100 << 10  # of every part but the last
 
 
 @dataclass
@@ -46,6 +48,7 @@ class OssBucket:
     versioned: bool = False
     page_size: int = 1000
     objects: dict[str, Kept] = field(default_factory=dict)
+    uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)  # in parts, not yet complete
     failures: list[int] = field(default_factory=list)
     down: bool = False
     failing_share: float = 0.0  # of requests: half of these are refused, half are done and not answered
@@ -248,9 +251,11 @@ class _Handler(BaseHTTPRequestHandler):
     # What is asked?
 
     def _serve(self, key: str, query: dict[str, str], body: bytes, native: bool) -> None:
-        if self.command == "POST":
+        if "uploads" in query or "uploadId" in query:
+            self._serve_upload(key, query, body)
+        elif self.command == "POST":
             raise RefusedError(501, "NotImplemented")
-        if not key:
+        elif not key:
             self._list(query)
         elif self.command == "PUT":
             self._put(key, body, native)
@@ -259,6 +264,39 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(204, b"")
         else:
             self._get(key, query)
+
+    def _serve_upload(self, key: str, query: dict[str, str], body: bytes) -> None:
+        """https://www.alibabacloud.com/help/en/oss/developer-reference/multipart-upload-operations/"""
+        bucket, upload = self.served, query.get("uploadId", "")
+        if "uploads" in query and self.command == "POST":
+            upload = f"upload-{len(bucket.requests)}"
+            bucket.uploads[upload] = {}
+            self._send(200, _upload_xml("InitiateMultipartUploadResult", UploadId=upload, Key=key))
+            return
+        if upload not in bucket.uploads:
+            raise RefusedError(404, "NoSuchUpload")
+        parts = bucket.uploads[upload]
+        if self.command == "PUT":
+            parts[int(query["partNumber"])] = body
+            self._send(200, b"", {"ETag": f'"{_etag(body)}"'})
+        elif self.command == "DELETE":
+            del bucket.uploads[upload]
+            self._send(204, b"")
+        else:
+            self._complete(key, upload, body)
+
+    def _complete(self, key: str, upload: str, body: bytes) -> None:
+        parts = self.served.uploads[upload]
+        named = [int(number) for number in re.findall(rb"<PartNumber>(\d+)</PartNumber>", body)]
+        tags = [tag.decode() for tag in re.findall(rb"<ETag>(?:&quot;|\")?([0-9A-Fa-f]+)", body)]
+        if not named or named != sorted(parts) or tags != [_etag(parts[number]) for number in named]:
+            raise RefusedError(400, "InvalidPart")
+        if any(len(parts[number]) < _LEAST_PART_BYTES for number in named[:-1]):
+            raise RefusedError(400, "EntityTooSmall")
+        data = b"".join(parts[number] for number in named)
+        del self.served.uploads[upload]
+        self.served.objects[key] = Kept(data, "application/octet-stream", datetime.now(timezone.utc))
+        self._send(200, _upload_xml("CompleteMultipartUploadResult", ETag=f'"{_etag(data)}"', Key=key))
 
     def _put(self, key: str, body: bytes, native: bool) -> None:
         bucket = self.served
@@ -289,7 +327,15 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if "response-content-disposition" in query:
             extra["Content-Disposition"] = query["response-content-disposition"]
-        self._send(200, kept.data, extra)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
+        if asked is None:
+            self._send(200, kept.data, extra)
+            return
+        start, end = int(asked[1]), min(int(asked[2]), len(kept.data) - 1)
+        if start > end:
+            raise RefusedError(416, "InvalidRange")
+        extra["Content-Range"] = f"bytes {start}-{end}/{len(kept.data)}"
+        self._send(206, kept.data[start : end + 1], extra)
 
     def _list(self, query: dict[str, str]) -> None:
         if query.get("list-type") != "2":
@@ -330,6 +376,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _upload_xml(name: str, **fields: str) -> bytes:
+    inside = "".join(f"<{field}>{escape(value)}</{field}>" for field, value in fields.items())
+    return f'<?xml version="1.0" encoding="UTF-8"?><{name}>{inside}</{name}>'.encode()
 
 
 def _encoded_query(query: dict[str, str]) -> str:
