@@ -16,7 +16,7 @@ from speech_server.engines.base import Capabilities
 from speech_server.engines.indextts2.engine import IndexTTS2Engine
 from tests.inference.indextts2.material import PACKAGES, write_weights
 
-_STAND_INS = ("torch", "transformers", "indextts", "indextts25", "front", "strict_model")
+_STAND_INS = ("pynvml", "torch", "transformers", "indextts", "indextts25", "front", "strict_model")
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def start(
         capabilities = engine.load()
         stand_ins.strict_model.faults.calls.clear()
         stand_ins.strict_model.faults.listened.clear()
+        stand_ins.strict_model.faults.mixed.clear()
         return engine, capabilities
 
     return start_engine

@@ -14,10 +14,11 @@ from speech_server.engines.indextts2 import emotion
 from speech_server.engines.indextts2.accelerator import is_out_of_memory
 from speech_server.engines.indextts2.built_in_voices import VoiceFolderError, read_voices
 from speech_server.engines.indextts2.emotion_scores import scores_of
+from speech_server.engines.indextts2.footprint import choose_footprint
 from speech_server.engines.indextts2.generation import DEFAULTS, call_parameters, read_generation
 from speech_server.engines.indextts2.glossary import GlossaryError, read_glossary
 from speech_server.engines.indextts2.packages import PACKAGES, Package, package_for
-from speech_server.engines.indextts2.precision import PrecisionError, choose_precision
+from speech_server.engines.indextts2.precision import PrecisionError, check_tf32, choose_precision
 from speech_server.engines.indextts2.recycling import RecycleLimits, Wear, recycle_reason
 from speech_server.engines.indextts2.references import ReferenceFiles, engine_folder
 from speech_server.engines.indextts2.settings import EngineSettingsError, read_engine_settings
@@ -35,7 +36,7 @@ class TestSettings:
     def test_defaults(self, tmp_path: Path) -> None:
         settings = read_engine_settings({"SPEECH_ENGINE_WEIGHTS": str(tmp_path), "SPEECH_ENGINE": "indextts2"})
         assert (settings.package.name, settings.package.version) == ("indextts25-inference", "2.5")
-        assert (settings.precision, settings.segment_tokens, settings.low_memory) == ("auto", 120, False)
+        assert (settings.precision, settings.segment_tokens, settings.low_memory) == ("auto", 120, None)
         assert settings.generation == DEFAULTS
 
     def test_every_problem_is_named_at_once(self) -> None:
@@ -103,33 +104,63 @@ class TestWeights:
 
 class TestPrecision:
     @pytest.mark.parametrize(
-        ("package", "capability", "gigabytes", "chosen"),
+        ("package", "capability", "low", "chosen"),
         [
-            (V2, None, 0, "fp32"), (V2, (7, 0), 16, "fp32"), (V2, (7, 5), 16, "fp16"), (V2, (8, 6), 24, "fp16"),
-            (V25, None, 0, "fp32"), (V25, (7, 5), 16, "fp32"), (V25, (8, 6), 24, "fp32"), (V25, (8, 6), 8, "bf16"),
-            (V25, (7, 5), 8, "fp32"),
+            (V2, None, False, "fp32"), (V2, (7, 0), False, "fp32"), (V2, (7, 5), False, "fp16"),
+            (V2, (8, 6), False, "fp16"), (V2, None, True, "fp32"), (V2, (7, 0), True, "fp16"),
+            (V2, (6, 1), True, "fp32"), (V25, None, False, "fp32"), (V25, (7, 5), False, "fp32"),
+            (V25, (8, 6), False, "fp32"), (V25, (8, 6), True, "bf16"), (V25, (8, 9), True, "bf16"),
+            (V25, (7, 5), True, "fp32"), (V25, None, True, "fp32"),
         ],
     )  # fmt: skip
-    def test_automatic(self, package: object, capability: tuple[int, int] | None, gigabytes: int, chosen: str) -> None:
-        assert choose_precision("auto", package, capability, gigabytes * GIGABYTE) == chosen  # type: ignore[arg-type]
+    def test_automatic(self, package: object, capability: tuple[int, int] | None, low: bool, chosen: str) -> None:
+        assert choose_precision("auto", package, capability, low) == chosen  # type: ignore[arg-type]
 
     def test_a_t4_is_never_given_bf16_whatever_it_says_of_itself(self) -> None:
         with pytest.raises(PrecisionError, match=r"has 7\.5 and only emulates it: use fp32"):
-            choose_precision("bf16", V25, (7, 5), 16 * GIGABYTE)
+            choose_precision("bf16", V25, (7, 5), low_memory=False)
+
+    def test_products_in_tf32_are_had_where_there_are_units_for_them(self) -> None:
+        check_tf32((8, 0))
+        check_tf32((9, 0))
+        for capability, says in (((7, 5), "this card has 7.5 and no such units"), (None, "the CPU has no such units")):
+            with pytest.raises(PrecisionError, match=says):
+                check_tf32(capability)
 
     @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: f"{package.name}-{package.version}")
     @pytest.mark.parametrize("wanted", ["fp32", "fp16", "bf16"])
     def test_what_is_asked_for_is_what_there_is_or_an_error(self, package: Package, wanted: str) -> None:
         if wanted in package.flags:
-            assert choose_precision(wanted, package, (9, 0), 80 * GIGABYTE) == wanted
+            assert choose_precision(wanted, package, (9, 0), low_memory=False) == wanted
             return
         with pytest.raises(PrecisionError, match=wanted):
-            choose_precision(wanted, package, (9, 0), 80 * GIGABYTE)
+            choose_precision(wanted, package, (9, 0), low_memory=False)
 
     def test_half_precision_is_none_of_a_cpus(self) -> None:
         for package, wanted in ((V2, "fp16"), (V25, "bf16")):
             with pytest.raises(PrecisionError, match="needs a CUDA device"):
-                choose_precision(wanted, package, None, 0)
+                choose_precision(wanted, package, None, low_memory=False)
+
+
+class TestFootprint:
+    @pytest.mark.parametrize(
+        ("gigabytes", "low"), [(0, False), (4, True), (6, True), (7.8, True), (9.8, True), (11, False), (14.6, False)]
+    )
+    def test_the_card_decides(self, gigabytes: float, low: bool) -> None:
+        found = choose_footprint(None, int(gigabytes * GIGABYTE), None)
+        assert found.low is low
+        assert found.why == (f"the card has {gigabytes:.1f} GiB, and everything needs 10" if low else "")
+        assert found.warm_bytes == (16 if low else 256) << 20
+
+    @pytest.mark.parametrize(("gigabytes", "wanted"), [(80, True), (4, False), (0, True)])
+    def test_unless_the_operator_does(self, gigabytes: int, wanted: bool) -> None:
+        found = choose_footprint(wanted, gigabytes * GIGABYTE, 77)
+        assert (found.low, found.why, found.warm_bytes) == (wanted, "as set" if wanted else "", 77)
+
+    @pytest.mark.parametrize(("text", "wanted"), [("auto", None), ("true", True), ("false", False)])
+    def test_what_an_operator_may_set(self, tmp_path: Path, text: str, wanted: bool | None) -> None:
+        environment = {"SPEECH_ENGINE_WEIGHTS": str(tmp_path), "SPEECH_ENGINE_LOW_MEMORY": text}
+        assert read_engine_settings(environment).low_memory is wanted
 
 
 class TestGeneration:

@@ -67,3 +67,12 @@ class TestServer:
 
     def test_its_samples_are_in_the_servers_folder(self, server: RunningServer) -> None:
         assert (server.folder / "work" / "engine-samples" / "warm-up.wav").exists()
+
+    def test_the_first_segment_is_sent_before_the_last(self, server: RunningServer) -> None:
+        text = "\n\n".join(["第一段在这里开始，有一些话要说。", "这是第二段的内容。", "第三段，再见。"])
+        body = {"input": text, "model": "tts-1", "voice": "default", "response_format": "wav", "seed": 5}
+        with server.client() as client, client.stream("POST", "/v1/audio/speech", json=body) as answer:
+            pieces = list(answer.iter_raw())
+        assert answer.headers.get("transfer-encoding") == "chunked"
+        whole = server.generate(text, seed=5).content
+        assert b"".join(pieces)[44:] == whole[44:]

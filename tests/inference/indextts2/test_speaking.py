@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from speech_server.engines.base import Cancelled, Speech, UtteranceError
+from speech_server.engines.indextts2.precision import PrecisionError
 from tests.inference.indextts2.material import (
     SAMPLE_RATE,
     VERSION_NAMES,
@@ -61,6 +63,21 @@ class TestVoices:
                 engine.speak(utterance("你好。再见。", one), never)
         # once for the voice, once for the emotion that it brings
         assert sorted(faults.listened) == sorted([one.path for one in voices] * 2)
+
+    def test_nor_does_the_mixture_of_a_warm_voice_and_its_emotion(
+        self, start: Callable[..., Any], faults: Any, tmp_path: Path
+    ) -> None:
+        engine, _ = start()
+        voices = [reference(tmp_path, sample(hertz)) for hertz in (200, 300)]
+        feeling = heard_in(reference(tmp_path, sample(400)), 0.7)
+        for _ in range(3):
+            for one in voices:
+                engine.speak(utterance("你好。\n\n再见。", one), never)
+                engine.speak(utterance("你好。\n\n再见。", one, emotion=feeling), never)
+        assert faults.mixed == [1.0, 0.7] * 2
+        stronger = heard_in(reference(tmp_path, sample(400)), 0.9)
+        engine.speak(utterance("你好。\n\n再见。", voices[0], emotion=stronger), never)
+        assert faults.mixed == [1.0, 0.7, 1.0, 0.7, 0.9]
 
     def test_the_least_recently_used_voice_goes_when_the_budget_is_used_up(
         self, start: Callable[..., Any], faults: Any, tmp_path: Path
@@ -155,6 +172,33 @@ class TestSound:
         first = next(parts)
         assert (first.text, first.language, len(faults.calls)) == ("第一句话在这里。", "zh", 1)
         assert [(part.text, part.language) for part in parts] == [("The second one.", "en"), ("三番目です。", "ja")]
+
+    @every_version
+    def test_after_a_fault_it_goes_on_where_it_was(
+        self, start: Callable[..., Any], voice: Any, version: dict[str, str]
+    ) -> None:
+        engine, _ = start(**version)
+        said = utterance("你好，世界。今天有12个苹果。" * 18, voice)
+        whole = list(engine.segments(said, never))
+        assert len(whole) > 2
+        assert [part.last for part in whole] == [False] * (len(whole) - 1) + [True]
+        for done in range(1, len(whole)):
+            rest = list(engine.segments(replace(said, segments_done=done), never))
+            assert [part.text for part in rest] == [part.text for part in whole[done:]]
+            # the pause before the first of them as well
+            for found, expected in zip(rest, whole[done:], strict=True):
+                np.testing.assert_array_equal(found.samples, expected.samples)
+
+    def test_for_lack_of_memory_it_goes_on_in_smaller_pieces_of_the_same_segments(
+        self, start: Callable[..., Any], faults: Any, voice: Any
+    ) -> None:
+        engine, _ = start()
+        said = utterance("今天天气不错，我们去公园玩吧。" * 24, voice)
+        texts = [part.text for part in engine.segments(said, never)]
+        faults.most_beam_tokens = 60
+        rest = list(engine.segments(replace(said, segments_done=1, small_footprint=True), never))
+        assert [part.text for part in rest] == texts[1:]
+        assert all(part.samples.size for part in rest)
 
     @pytest.mark.parametrize("text", ["5", "a", "好"])
     def test_a_single_character_is_normalised_as_well(
@@ -375,6 +419,72 @@ class TestDuration:
         assert not capabilities.native_duration
         warnings = engine.speak(utterance("你好。", voice, duration_factor=1.1), never).warnings
         assert warnings[0].startswith("duration_unsupported:")
+
+
+class TestPrecision:
+    @pytest.mark.parametrize(("asked", "products"), [({}, "highest"), ({"TF32": "true"}, "high")])
+    def test_products_are_shortened_only_where_that_is_asked_for(
+        self,
+        start: Callable[..., Any],
+        stand_ins: SimpleNamespace,
+        capsys: pytest.CaptureFixture[str],
+        asked: dict[str, str],
+        products: str,
+    ) -> None:
+        stand_ins.torch.simulated.total_memory, stand_ins.torch.simulated.capability = 24 << 30, (8, 9)
+        start(**asked)
+        assert stand_ins.torch.simulated.products == products
+        assert ("in fp32 on cuda:0, products in TF32" in capsys.readouterr().out) == bool(asked)
+
+    def test_a_card_without_such_units_says_so(self, start: Callable[..., Any]) -> None:
+        with pytest.raises(PrecisionError, match=r"this card has 7\.5"):
+            start(TF32="true")
+
+
+class TestSmallCards:
+    LONG = "今天天气很好，我们一起去公园散步，然后在湖边吃午饭。" * 8
+
+    def test_one_is_taken_care_of_unasked(
+        self,
+        start: Callable[..., Any],
+        stand_ins: SimpleNamespace,
+        faults: Any,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        stand_ins.torch.simulated.total_memory, stand_ins.torch.simulated.capability = 8 << 30, (8, 6)
+        engine, _ = start()
+        assert "in bf16 on cuda:0, in low-memory mode: the card has 8.0 GiB" in capsys.readouterr().out
+        voices = [reference(tmp_path, sample(hertz)) for hertz in (200, 300)]
+        for voice in (voices[0], voices[0], voices[1], voices[0]):
+            engine.speak(utterance(self.LONG, voice), never)
+        assert max(call["tokens"] for call in faults.calls) <= 60
+        # each time that the voice changes, its sample is listened to again, for the voice and for its emotion
+        assert len(faults.listened) == 2 * 3
+
+    def test_one_that_only_emulates_bf16_gets_none(
+        self, start: Callable[..., Any], stand_ins: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stand_ins.torch.simulated.total_memory = 6 << 30  # capability 7.5
+        start()
+        assert "in fp32 on cuda:0, in low-memory mode" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(("total", "asked"), [(16 << 30, "auto"), (8 << 30, "false")])
+    def test_one_with_room_or_so_declared_speaks_long_segments(
+        self,
+        start: Callable[..., Any],
+        stand_ins: SimpleNamespace,
+        faults: Any,
+        voice: Any,
+        capsys: pytest.CaptureFixture[str],
+        total: int,
+        asked: str,
+    ) -> None:
+        stand_ins.torch.simulated.total_memory = total
+        engine, _ = start(LOW_MEMORY=asked)
+        assert "low-memory" not in capsys.readouterr().out
+        engine.speak(utterance(self.LONG, voice), never)
+        assert 60 < max(call["tokens"] for call in faults.calls) <= 120
 
 
 class TestCancel:

@@ -48,6 +48,12 @@ class Accelerator:
     def memory_bytes(self) -> int:
         return self._torch.cuda.get_device_properties(self.device).total_memory if self.on_gpu else 0
 
+    def multiply_in_tf32(self) -> None:
+        """fp32 products by the tensor cores, to about three decimal places
+        (https://docs.pytorch.org/docs/stable/generated/torch.set_float32_matmul_precision.html).
+        """
+        self._torch.set_float32_matmul_precision("high")
+
     def no_grad(self) -> AbstractContextManager[None]:
         return self._torch.no_grad()
 

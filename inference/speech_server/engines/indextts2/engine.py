@@ -7,28 +7,40 @@ import hashlib
 import os
 import secrets
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from speech_server.audio.encode import wav
 from speech_server.audio.joints import Joiner
-from speech_server.engines.base import Cancelled, Capabilities, Emotion, Reference, Speech, Utterance, UtteranceError
+from speech_server.engines.base import (
+    Cancelled,
+    Capabilities,
+    Emotion,
+    Reference,
+    Speech,
+    SpeechSegment,
+    Utterance,
+    UtteranceError,
+)
 from speech_server.engines.indextts2 import emotion as emotions
 from speech_server.engines.indextts2.accelerator import Accelerator, breaks_the_process, is_out_of_memory
 from speech_server.engines.indextts2.built_in_voices import read_voices
 from speech_server.engines.indextts2.emotion import EmotionArguments
 from speech_server.engines.indextts2.emotion_scorer import EmotionScorer
+from speech_server.engines.indextts2.footprint import choose_footprint
 from speech_server.engines.indextts2.generation import call_parameters
 from speech_server.engines.indextts2.glossary import read_glossary
 from speech_server.engines.indextts2.interruption import Interruption
 from speech_server.engines.indextts2.licence import NOTICE
 from speech_server.engines.indextts2.model import Call, Model, Sound, Voice
 from speech_server.engines.indextts2.packages import SAMPLE_RATE
-from speech_server.engines.indextts2.precision import choose_precision
+from speech_server.engines.indextts2.precision import check_tf32, choose_precision
 from speech_server.engines.indextts2.recycling import Wear, recycle_reason
 from speech_server.engines.indextts2.references import (
     HEARD_SECONDS,
@@ -49,21 +61,16 @@ from speech_server.engines.indextts2.voicing import (
 )
 from speech_server.engines.indextts2.watchdog import ends_after
 from speech_server.engines.indextts2.weights import check_weights, emotion_model
+from speech_server.node.check import require
 from speech_server.text.segments import Segment, halves
 
 _WARM_UP = (("zh", "今天有12个。"), ("en", "There are 12 today."))
 
 
 @dataclass(frozen=True)
-class SpokenSegment:
-    """`samples` (float32 mono, shape (n,), at Capabilities.sample_rate) go behind those of the segment before: the
-    pause between the two is in them. `warnings` are those that came up with this segment.
-    """
-
-    samples: np.ndarray
+class SpokenSegment(SpeechSegment):
     text: str  # as it was given to the model, with marks
     language: str
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,12 +97,13 @@ class IndexTTS2Engine:
         self._baseline_bytes = 0
 
     def load(self) -> Capabilities:
-        """Raises EngineSettingsError, WeightsError, PrecisionError, UnsuitablePackageError, GlossaryError,
-        VoiceFolderError or whatever the package does, each before the next slower step.
+        """Raises EngineSettingsError, WeightsError, PreflightError, PrecisionError, UnsuitablePackageError,
+        GlossaryError, VoiceFolderError or whatever the package does, each before the next slower step.
         """
         self._settings = settings = read_engine_settings(os.environ)
         package = settings.package
         check_weights(settings.weights, package.version)
+        require(settings, os.environ, Path(os.environ.get("SPEECH_WORK_DIR") or tempfile.gettempdir()))
         glossary = read_glossary(settings.glossary) if settings.glossary else {}
         self._folder = engine_folder(os.environ.get("SPEECH_WORK_DIR"))
         self._references = ReferenceFiles(self._folder)
@@ -104,7 +112,11 @@ class IndexTTS2Engine:
         sys.stdout.write(f"{NOTICE}\n")
         self._accelerator = Accelerator(settings.device)
         capability, memory = self._accelerator.capability, self._accelerator.memory_bytes
-        precision = choose_precision(settings.precision, package, capability, memory)
+        self._footprint = choose_footprint(settings.low_memory, memory, settings.warm_bytes)
+        precision = choose_precision(settings.precision, package, capability, self._footprint.low)
+        if settings.tf32:
+            check_tf32(capability)
+            self._accelerator.multiply_in_tf32()
         self._model = Model(
             package,
             settings.weights,
@@ -112,14 +124,18 @@ class IndexTTS2Engine:
             self._accelerator,
             self._interruption,
             glossary,
-            settings.warm_bytes,
+            self._footprint.warm_bytes,
         )
         scorer = emotion_model(settings.weights)
         if scorer is not None:
-            self._scorer = EmotionScorer(scorer, self._accelerator, settings.low_memory, self._interruption)
+            self._scorer = EmotionScorer(scorer, self._accelerator, self._footprint.low, self._interruption)
+        began = time.monotonic()
         self._warm_up()
+        warm_up_seconds = time.monotonic() - began
         sys.stdout.write(
-            f"IndexTTS2 {package.version} by {package.name} in {precision} on {self._accelerator.device}\n"
+            f"IndexTTS2 {package.version} by {package.name} in {precision} on {self._accelerator.device}"
+            f"{', products in TF32' if settings.tf32 else ''}"
+            f"{f', in low-memory mode: {self._footprint.why}' if self._footprint.low else ''}\n"
         )
         return Capabilities(
             name="indextts2",
@@ -131,6 +147,7 @@ class IndexTTS2Engine:
             emotion=True,
             native_duration=package.native_duration,
             duration_factors=(FASTEST, SLOWEST) if package.native_duration else (1.0, 1.0),
+            warm_up_seconds=warm_up_seconds,
         )
 
     def speak(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Speech:
@@ -139,24 +156,26 @@ class IndexTTS2Engine:
         warnings = dict.fromkeys(warning for segment in segments for warning in segment.warnings)
         return Speech(np.concatenate([segment.samples for segment in segments]), SAMPLE_RATE, tuple(warnings))
 
-    def segments(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Iterator[SpokenSegment]:
-        """The clip in parts, each as soon as it is there. The same utterance and seed give the same samples.
+    def segments(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Generator[SpokenSegment]:
+        """The clip in parts, each as soon as it is there. The same utterance and seed give the same samples; after
+        `segments_done` the rest has its own level, since nobody knows any more how loud the part before was.
 
         Raises Cancelled, UtteranceError (before anything is spoken, or for a text that the model's code fails on), and
         what the model does when memory does not suffice for a smaller footprint either, or CUDA fails: the process is
         then of no more use.
         """
         settings = self._settings
-        small = utterance.small_footprint or settings.low_memory
         if utterance.small_footprint:
             self._make_room()
+        # A clip that is spoken on is cut where it was cut before: its segments are halved, and not made anew.
+        small_plan = self._footprint.low or (utterance.small_footprint and not utterance.segments_done)
         reference = self._reference(utterance)
         with self._interruption.watching(cancelled):
             plan = plan_text(
                 utterance.text,
                 utterance.language,
                 settings.package,
-                limits_for(settings.segment_tokens, small),
+                limits_for(settings.segment_tokens, small_plan),
                 lru_cache(maxsize=None)(self._model.count_tokens),
             )
         factor, duration_warnings = native_factor(utterance.duration_factor, settings.package)
@@ -171,7 +190,7 @@ class IndexTTS2Engine:
             small=utterance.small_footprint,
         )
         self._wear = replace(self._wear, calls=self._wear.calls + 1)
-        yield from self._spoken(plan, voicing, warnings, cancelled)
+        yield from self._spoken(plan, utterance.segments_done, voicing, warnings, cancelled)
 
     def recycle_reason(self) -> str | None:
         """Why a fresh process should take over before the next call, or None. Ask it between two calls."""
@@ -180,10 +199,10 @@ class IndexTTS2Engine:
         return recycle_reason(wear, self._settings.recycle)
 
     def _spoken(
-        self, plan: Plan, voicing: _Voicing, warnings: tuple[str, ...], cancelled: Callable[[], bool]
-    ) -> Iterator[SpokenSegment]:
-        joiner = Joiner(SAMPLE_RATE)
-        for number, (segment, tokens) in enumerate(plan.segments):
+        self, plan: Plan, done: int, voicing: _Voicing, warnings: tuple[str, ...], cancelled: Callable[[], bool]
+    ) -> Generator[SpokenSegment]:
+        joiner = Joiner(SAMPLE_RATE, plan.segments[done - 1][0].pause if done else None)
+        for number, (segment, tokens) in enumerate(plan.segments[done:], start=done):
             with self._text_at_fault():
                 parts = self._parts(segment, tokens, number, voicing, cancelled)
             if any(sound.cut for _, sound in parts):
@@ -194,17 +213,21 @@ class IndexTTS2Engine:
             samples = np.concatenate(joined)
             if not samples.size:
                 warnings += ("text_unspoken: the model made no sound for a part of the text",)
-            yield SpokenSegment(samples, segment.text, segment.language, warnings)
+            last = number == len(plan.segments) - 1
+            yield SpokenSegment(samples, SAMPLE_RATE, warnings, last, segment.text, segment.language)
             warnings = ()
 
     def _parts(
         self, segment: Segment, tokens: int, number: int, voicing: _Voicing, cancelled: Callable[[], bool]
     ) -> list[tuple[Segment, Sound]]:
         """The segment in one piece; in smaller ones if memory did not suffice or the model stopped too early."""
-        sound = self._one_try(segment, tokens, segment_seed(voicing.seed, number, 0), voicing, cancelled)
+        too_large = voicing.small and tokens > SMALL_TOKENS
+        sound = None
+        if not too_large:
+            sound = self._one_try(segment, tokens, segment_seed(voicing.seed, number, 0), voicing, cancelled)
         if sound is not None and not sound.cut:
             return [(segment, sound)]
-        if sound is None:
+        if sound is None and not too_large:
             self._wear = replace(self._wear, recoveries=self._wear.recoveries + 1)
             self._make_room()
             voicing = replace(voicing, small=True)

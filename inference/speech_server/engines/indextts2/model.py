@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _FULL_SCALE = 32_767  # what the model's samples are scaled to
 # With 0 the model yields a list where silence is due. 22 samples of it are dropped.
 _SHORTEST_SILENCE = 1  # ms
 _CUT = "generation stopped due to exceeding"
+_PREPARED_TEXTS = 256  # segments, sentences and clauses of about two long texts, each of some hundred bytes
 
 
 class UnsuitablePackageError(RuntimeError):
@@ -90,6 +92,8 @@ class Model:
         if glossary:
             self._normalizer.load_glossary(glossary)
         try:
+            if package.voice_cache == "dicts":
+                _normalise_once(self._tts)
             self._cache = voice_cache(package, self._tts)
             interruption.attach(_stages(self._tts))
             # its layers draw random numbers that they do not use: a voice that is warm would be another speech
@@ -113,22 +117,26 @@ class Model:
         emotion = call.emotion or call.voice
         self._seed = call.seed
         self._accelerator.seed(call.seed)
+        mixed = f"mixture {call.voice.sha256} {emotion.sha256}"
         self._cache.put(
             call.voice.path,
             self._warm.get(f"voice {call.voice.sha256}"),
             emotion.path,
             self._warm.get(f"emotion {emotion.sha256}"),
+            self._warm.get(mixed),
         )
         try:
             with quiet() as caught, self._accelerator.no_grad():
                 # every second one is silence
                 pieces = list(self._tts.infer_generator(**self._arguments(call)))[::2]
-            voice, feeling = self._cache.take(call.voice.path, emotion.path)
+            voice, feeling, mixture = self._cache.take(call.voice.path, emotion.path)
         finally:
             # also after a failure: whatever the model began to learn is of no use to the next call
             self._cache.clear()
         self._warm.put(f"voice {call.voice.sha256}", voice)
         self._warm.put(f"emotion {emotion.sha256}", feeling)
+        if mixture is not None:
+            self._warm.put(mixed, mixture)
         return Sound(_samples(pieces), any(map(_says_cut, caught)))
 
     def forget_voices(self) -> None:
@@ -195,6 +203,18 @@ def _constructor_arguments(package: Package, folder: Path, precision: Precision,
     if package.takes_aux_paths:
         arguments["aux_paths"] = auxiliary_paths(folder)
     return arguments
+
+
+def _normalise_once(tts: Any) -> None:
+    """What was normalised to be counted is not normalised again to be spoken: that is most of what a segment costs
+    beside the model's own work.
+    """
+    prepare = lru_cache(_PREPARED_TEXTS)(tts._prepare_text)
+
+    def prepared(text: str, lang: str, text_normalization: bool = True, verbose: bool = False) -> str:  # noqa: ARG001
+        return prepare(text, lang, text_normalization)
+
+    tts._prepare_text = prepared
 
 
 def _normalizer(package: Package, tts: Any) -> Any:

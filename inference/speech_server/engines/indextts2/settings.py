@@ -20,6 +20,7 @@ VARIABLES = tuple(
         "VERSION",
         "PACKAGE",
         "PRECISION",
+        "TF32",
         "DEVICE",
         "LOW_MEMORY",
         "VOICES",
@@ -50,14 +51,15 @@ class EngineSettings:
     weights: Path
     package: Package
     precision: str
+    tf32: bool
     device: str | None  # as torch names it; None: the first GPU, else the CPU
-    low_memory: bool
+    low_memory: bool | None  # None: by the card
     voices: Path | None  # a folder of NAME.wav
     glossary: Path | None  # a JSON file
     generation: Mapping[str, float]
     segment_tokens: int
     segment_seconds: float  # a segment that takes longer hangs
-    warm_bytes: int
+    warm_bytes: int | None  # None: by the footprint
     recycle: RecycleLimits
 
 
@@ -74,14 +76,15 @@ def read_engine_settings(environment: Mapping[str, str]) -> EngineSettings:
         weights=weights or Path(),
         package=package,
         precision=reader.read("PRECISION", _one_of("auto", *package.flags), "auto"),
+        tf32=bool(reader.read("TF32", _switch, False)),
         device=reader.read("DEVICE", _device, None),
-        low_memory=reader.read("LOW_MEMORY", _switch, False),
+        low_memory=reader.read("LOW_MEMORY", _automatic_switch, None),
         voices=reader.read("VOICES", _folder, None),
         glossary=reader.read("GLOSSARY", _absolute, None),
         generation=reader.read("GENERATION", lambda text: read_generation(text, package), dict(DEFAULTS)),
         segment_tokens=int(reader.read("SEGMENT_TOKENS", _number(20, 300), 120)),
         segment_seconds=reader.read("SEGMENT_SECONDS", _number(0.01, 86_400), 180.0),
-        warm_bytes=int(reader.read("WARM_MEGABYTES", _number(0, 65_536), 256) * _MEGABYTE),
+        warm_bytes=reader.read("WARM_MEGABYTES", _megabytes, None),
         recycle=RecycleLimits(
             calls=int(reader.read("RECYCLE_CALLS", _number(1, 10**9), 20_000)),
             seconds=reader.read("RECYCLE_HOURS", _number(0.01, 10**6), 168.0) * 3600,
@@ -147,6 +150,16 @@ def _switch(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError("must be true or false")
     return text == "true"
+
+
+def _automatic_switch(text: str) -> bool | None:
+    if text not in ("auto", "true", "false"):
+        raise ValueError("must be auto, true or false")
+    return None if text == "auto" else text == "true"
+
+
+def _megabytes(text: str) -> int:
+    return int(_number(0, 65_536)(text) * _MEGABYTE)
 
 
 def _number(lowest: float, highest: float) -> Callable[[str], float]:

@@ -7,9 +7,11 @@ Names as in https://huggingface.co/IndexTeam/IndexTTS-2 and IndexTTS-2.5, with t
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from speech_server.engines.indextts2.packages import Version
+from speech_server.weights.marker import unverified
 
 _SHARED = (
     "config.yaml",
@@ -46,14 +48,34 @@ def required_files(version: Version) -> tuple[str, ...]:
     return _SHARED + _OF_VERSION[version]
 
 
+def version_of(files: Collection[str]) -> Version | None:
+    """Which version's files are among these paths, auxiliary models aside; None if neither's are."""
+    versions: tuple[Version, ...] = ("2.5", "2")
+    for version in versions:
+        if {name for name in _OF_VERSION[version] if "/" not in name} <= set(files):
+            return version
+    return None
+
+
 def check_weights(folder: Path, version: Version) -> None:
-    """Raises WeightsError for missing and empty files, Git LFS pointers, and the other version's weights."""
+    """Raises WeightsError for missing and empty files, Git LFS pointers, the other version's weights, and for a folder
+    that has a manifest and was not verified against it.
+    """
+    problems = weights_problems(folder, version)
+    reason = unverified(folder)
+    if reason is not None:
+        problems.insert(0, f"{reason}: run `indextts2 weights verify`, or pull them again")
+    if problems:
+        raise WeightsError(f"the weights in {folder} cannot be loaded: {'; '.join(problems)}")
+
+
+def weights_problems(folder: Path, version: Version) -> list[str]:
+    """What is missing, empty or of the other version; whether the rest is right needs its manifest."""
     problems = [problem for name in required_files(version) if (problem := _problem(folder / name, name))]
     found = _version_of(folder)
     if found is not None and not _same_version(found, version):
         problems.insert(0, f"config.yaml says version {found}, and SPEECH_ENGINE_VERSION is {version}")
-    if problems:
-        raise WeightsError(f"the weights in {folder} cannot be loaded: {'; '.join(problems)}")
+    return problems
 
 
 def auxiliary_paths(folder: Path) -> dict[str, str]:

@@ -44,6 +44,7 @@ class Faults:
     runaway_above: int = 10**9  # text tokens from which generation finds no end
     calls: list[dict[str, Any]] = field(default_factory=list)
     listened: list[str] = field(default_factory=list)  # paths, each time that one is really listened to
+    mixed: list[float] = field(default_factory=list)  # how strong, each time that a voice and an emotion are mixed
 
 
 faults = Faults()

@@ -26,13 +26,13 @@ from tests.inference.indextts2.material import (
     sample,
     utterance,
 )
-from tests.inference.indextts2.real import shrunken_weights
+from tools.bench_gpu import random_weights
 
 # what must be importable, the package's name, its version, how its weights are made
 CASES = (
-    ("indextts25", "indextts25-inference", "2.5", shrunken_weights.write_v25),
-    ("indextts", "index-tts", "2", shrunken_weights.write_v2),
-    ("indextts", "index-tts", "2.5", shrunken_weights.write_v25),
+    ("indextts25", "indextts25-inference", "2.5", random_weights.write_v25),
+    ("indextts", "index-tts", "2", random_weights.write_v2),
+    ("indextts", "index-tts", "2.5", random_weights.write_v25),
 )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from front import Normalizer, split
 from indextts.infer_v2_5 import IndexTTS2 as Upstream
@@ -75,6 +76,7 @@ class IndexTTS2(StrictModel):
             loudness = loudness_of(emo_vector, emo_alpha, emo_audio_prompt is not None)
             voice = self._known(self._spk_cache, spk_audio_prompt)
             self._known(self._emo_cache, emo_audio_prompt or spk_audio_prompt)
+            self._mix(spk_audio_prompt, emo_audio_prompt, emo_alpha)
             prepared = self._prepare_text(text, lang)
             tokens = self._token_len(f"<|{lang}|> {prepared}")
             faults.calls[-1]["tokens"] = tokens
@@ -91,10 +93,21 @@ class IndexTTS2(StrictModel):
             )
             yield from pieces[:-1]  # no silence after the last one
 
+    def _mix(self, voice: str, emotion: str | None, alpha: float) -> None:
+        """Without a sample of its own, the emotion is the voice's, and whole."""
+        key = (_key(voice), _key(emotion or voice), alpha if emotion else 1.0)
+        if key not in self._emovec_cache:
+            faults.mixed.append(key[2])
+            self._emovec_cache[key] = torch.tensor(np.zeros((1, 1280)))
+
     def _known(self, cache: dict[Any, Any], path: str) -> Any:
-        key = (os.path.abspath(path), os.stat(path).st_mtime_ns)  # noqa: PTH100, PTH116 - as the package does
+        key = _key(path)
         if key not in cache:
             cache[key] = self.listen(path)
             while len(cache) > 8:
                 cache.pop(next(iter(cache)))
         return cache[key]
+
+
+def _key(path: str) -> tuple[str, int]:
+    return os.path.abspath(path), os.stat(path).st_mtime_ns  # noqa: PTH100, PTH116 - as the package does

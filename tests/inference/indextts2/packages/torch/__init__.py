@@ -26,6 +26,7 @@ class Simulated:
     allocated: int = 0
     emptied: int = 0
     seeds: list[int] = field(default_factory=list)
+    products: str = "highest"  # how exact fp32 products are
 
 
 simulated = Simulated()
@@ -87,6 +88,11 @@ def manual_seed(seed: int) -> None:
     global generator
     simulated.seeds.append(seed)
     generator = np.random.default_rng(seed)
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    assert precision in ("highest", "high", "medium")
+    simulated.products = precision
 
 
 def _only_with_gpu(value: Any) -> Any:

@@ -1,23 +1,12 @@
-"""What admission reckons with."""
+"""How fast this node's engine is, as admission reckons with it."""
 
 from __future__ import annotations
 
 import pytest
 
-from speech_server.estimate import RealTimeFactor, audio_seconds, call_deadline
+from speech_server.estimates.lengths import Lengths
+from speech_server.estimates.speed import RealTimeFactor
 from tests.inference.server.test_lane import Clock
-
-
-class TestLength:
-    def test_chinese_and_english_of_the_same_meaning_are_about_as_long(self) -> None:
-        chinese = audio_seconds("这本书我还没有看完,明天就要还给图书馆。")
-        english = audio_seconds("I have not finished this book, and tomorrow it must go back to the library.")
-        assert chinese == pytest.approx(english, rel=0.3)
-        assert audio_seconds("") == 0
-
-    def test_a_deadline_grows_with_a_long_text_only(self) -> None:
-        assert call_deadline("short", 120.0) == 120.0
-        assert call_deadline("x" * 500, 120.0) == 1200.0
 
 
 class TestFactor:
@@ -60,3 +49,21 @@ class TestFactor:
         clock.now = 601.0
         assert not speed.sure
         assert speed.value == pytest.approx(1.0)
+
+
+class TestWithLengths:
+    @pytest.mark.parametrize("pace", [0.6, 1.6])
+    def test_a_calls_time_is_foretold_while_the_voice_is_learned_and_afterwards(self, pace: float) -> None:
+        lengths, speed = Lengths(), RealTimeFactor(Clock())
+        told: list[float] = []  # the time that was expected over the time that it took
+        for _ in range(24):
+            clip = lengths.expect("今天天气很好,我们一起去公园散步吧。", None, "client", "voice")
+            spoken = pace * clip.prior.seconds
+            taken = 0.5 * spoken
+            told.append(clip.seconds * speed.value / taken)
+            speed.learn(clip.seconds, taken)
+            lengths.learn(clip, spoken)
+        after_the_first = told[1:]
+        assert max(after_the_first) < 1.6
+        assert min(after_the_first) > 0.6
+        assert told[-1] == pytest.approx(1.0, rel=0.05)
