@@ -23,6 +23,8 @@ def main(_arguments: list[str]) -> None:
     gone = [
         checkout.root / "policy" / ".venv",
         checkout.local / "policy",
+        checkout.local / "engine",
+        checkout.local / "engine.lock",
         checkout.venv,
         checkout.state,
         checkout.pulumi_home,

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from tools.checkout import Checkout
@@ -49,25 +49,29 @@ def ensure(checkout: Checkout, requirements: str) -> None:
 
     with step(f"Python packages ({file.name})") as current:
         options = ["--require-hashes", "--requirement", str(file)]
-        _install(checkout.venv, checkout.root, f"requirements-{requirements}", file, options, current)
+        _install(checkout.venv, checkout.root, f"requirements-{requirements}", (file,), options, current)
     with step("Command indextts2") as current:
         # setuptools is one of the pinned requirements: without build isolation nothing is downloaded for this.
         options = ["--no-deps", "--no-build-isolation", "--editable", str(project.parent)]
-        _install(checkout.venv, checkout.root, "command", project, options, current)
+        _install(checkout.venv, checkout.root, "command", (project,), options, current)
 
 
-def ensure_separate(checkout: Checkout, venv: Path, requirements: Path) -> None:
-    """An environment of its own for what cannot share `.venv`, made, mended and filled in the same way."""
-    if not requirements.is_file():
-        raise SetupError(f"{requirements} is missing: the checkout is not whole; `git status` shows what is gone")
-    with step(f"Python packages ({requirements.parent.name}/{requirements.name})") as current, _alone(venv):
+def ensure_separate(checkout: Checkout, venv: Path, *requirements: Path, options: Sequence[str] = ()) -> None:
+    """An environment of its own for what cannot share `.venv`, made, mended and filled in the same way.
+
+    All files go to pip at once, with pip's `options`; the last one names the step.
+    """
+    for file in requirements:
+        if not file.is_file():
+            raise SetupError(f"{file} is missing: the checkout is not whole; `git status` shows what is gone")
+    last = requirements[-1]
+    with step(f"Python packages ({last.parent.name}/{last.name})") as current, _alone(venv):
         reason = why_unusable(venv)
         if reason is not None:
             ensure_venv_module(current)
             _make(venv, reason, current)
-        _install(
-            venv, checkout.root, "requirements", requirements, ["--require-hashes", "-r", str(requirements)], current
-        )
+        files = [option for file in requirements for option in ("-r", str(file))]
+        _install(venv, checkout.root, last.stem, requirements, ["--require-hashes", *options, *files], current)
 
 
 @contextlib.contextmanager
@@ -118,10 +122,11 @@ def _make(venv: Path, reason: str, current: Step) -> None:
     current.done("made .venv")
 
 
-def _install(venv: Path, root: Path, name: str, source: Path, options: list[str], current: Step) -> None:
+def _install(venv: Path, root: Path, name: str, sources: Sequence[Path], options: list[str], current: Step) -> None:
     stamps = venv / _STAMPS
     stamp = stamps / name
-    digest = hashlib.sha256(sys.version.encode() + b"\0" + source.read_bytes()).hexdigest()
+    contents = [source.read_bytes() for source in sources]
+    digest = hashlib.sha256(b"\0".join([sys.version.encode(), *contents])).hexdigest()
     if stamp.is_file() and stamp.read_text() == digest:
         current.done("up to date")
         return
@@ -138,7 +143,7 @@ def _install(venv: Path, root: Path, name: str, source: Path, options: list[str]
         advice = pip_advice("\n".join(finished.tail))
         if advice.undone:  # pip gave up before or undid what it wrote: the environment is as it was
             installing.unlink()
-        raise SetupError(f"pip could not install {source.name}:\n{_last_words(finished)}\n\n{advice.text}")
+        raise SetupError(f"pip could not install {sources[-1].name}:\n{_last_words(finished)}\n\n{advice.text}")
     stamp.write_text(digest)
     installing.unlink()
     current.done("installed")

@@ -20,8 +20,9 @@ class JobQueue(contracts.JobQueue):
         QueueFile(
             f"{name}-queue",
             settings.data_dir,
+            settings.contained,
             settings.storage.force_destroy,
             pulumi.ResourceOptions(parent=self),
         )
-        self.url = pulumi.Output.from_input(f"sqlite:///{Layout.at(settings.data_dir).queue}")
+        self.url = pulumi.Output.from_input(f"sqlite:///{Layout.at(settings.data_dir, settings.contained).queue}")
         self.register_outputs({"url": self.url})

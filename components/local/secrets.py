@@ -22,10 +22,11 @@ class ApiKeys(contracts.ApiKeys):
         self.file = KeysFile(
             f"{name}-keys",
             settings.data_dir,
+            settings.contained,
             pulumi.Output.secret(keys_file(settings.api_keys, settings.clients)),
             own.model_dump(by_alias=True, exclude_defaults=True),
             pulumi.ResourceOptions(parent=self),
         )
-        self.reference = pulumi.Output.from_input(str(Layout.at(settings.data_dir).keys))
+        self.reference = pulumi.Output.from_input(str(Layout.at(settings.data_dir, settings.contained).keys))
         self.generated = pulumi.Output.secret(self.file.generated)
         self.register_outputs({"reference": self.reference, "generated": self.generated})

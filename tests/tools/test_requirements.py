@@ -14,6 +14,8 @@ PINNED = [
     *sorted((ROOT / "inference").glob("requirements*.txt")),
     ROOT / "tools" / "pulumi" / "go-toolchain.txt",
 ]
+# In the image of the `indextts2` engine and nowhere else
+OF_THE_MODEL = ("requirements-indextts2.txt", "requirements-indextts2-source.txt")
 _PIN = re.compile(
     r"^(?P<name>[a-z0-9-]+)(?:\[[a-z,-]+\])?==(?P<version>[^ ]+)(?: ; (?P<marker>.*?))? \\$", re.MULTILINE
 )
@@ -47,8 +49,16 @@ class TestAgreement:
         dev = _pins(ROOT / "requirements-dev.txt")
         assert len(dev) > 50
         for file in PINNED:
-            if file.name != "go-toolchain.txt":
+            if file.name not in ("go-toolchain.txt", *OF_THE_MODEL):
                 assert _pins(file) - dev == set(), file.name
+
+    def test_the_engines_image_has_what_the_server_is_tested_with(self) -> None:
+        """Nothing of the model is installed here; what both have is of the same versions."""
+        dev = _pins(ROOT / "requirements-dev.txt")
+        engine = {pin for file in OF_THE_MODEL for pin in _pins(ROOT / "inference" / file)}
+        both = {name for name, _ in dev} & {name for name, _ in engine}
+        assert "numpy" in both
+        assert {pin for pin in engine if pin[0] in both} - dev == set()
 
 
 class TestGoModules:

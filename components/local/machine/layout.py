@@ -16,16 +16,24 @@ MAX_SOCKET_PATH = 103
 LONGEST_SOCKET_NAME = len("supervisor.sock.4194304")
 
 
+def absolute(path: str | Path) -> Path:
+    """A relative path is taken from the project's root, whatever the working directory; ~ is the user's home."""
+    return Path(os.path.normpath(PROJECT_ROOT / Path(path).expanduser()))
+
+
 @dataclass(frozen=True)
 class Layout:
-    """The paths under a stack's data directory, all absolute."""
+    """The paths under a stack's data directory, all absolute.
+
+    `contained`: servers run in containers, which see folders: what they share lies in folders of its own.
+    """
 
     data: Path
+    contained: bool = False
 
     @classmethod
-    def at(cls, data_dir: str | Path) -> Layout:
-        """A relative directory is taken from the project's root, whatever the working directory."""
-        return cls(Path(os.path.normpath(PROJECT_ROOT / Path(data_dir).expanduser())))
+    def at(cls, data_dir: str | Path, contained: bool = False) -> Layout:
+        return cls(absolute(data_dir), contained)
 
     @property
     def objects(self) -> Path:
@@ -33,16 +41,26 @@ class Layout:
 
     @property
     def queue(self) -> Path:
-        return self.data / "queue.sqlite"
+        return self.data / ("queue/queue.sqlite" if self.contained else "queue.sqlite")
 
     @property
     def keys(self) -> Path:
-        return self.data / "keys.json"
+        return self.data / ("keys/keys.json" if self.contained else "keys.json")
 
     @property
     def owner(self) -> Path:
         """Says which checkout and stack the directory belongs to."""
         return self.data / "stack.json"
+
+    @property
+    def weights(self) -> Path:
+        """Where fetched weights lie, a folder for each name."""
+        return self.data / "weights"
+
+    @property
+    def cache(self) -> Path:
+        """What the engine compiles once and reads again; whoever may write here runs code in the engine."""
+        return self.data / "cache"
 
     @property
     def logs(self) -> Path:

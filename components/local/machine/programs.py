@@ -118,6 +118,15 @@ def socket_of(layout: Layout, replica: str) -> Path:
     return layout.sockets / f"{replica}.sock"
 
 
+def socket_folder(layout: Layout, replica: str) -> Path:
+    """What a container sees of the stack's sockets: its own and no other, the supervisor's least of all."""
+    return layout.sockets / replica
+
+
+def contained_socket(layout: Layout, replica: str) -> Path:
+    return socket_folder(layout, replica) / "http.sock"
+
+
 def supervisor_socket(layout: Layout) -> Path:
     return layout.sockets / "supervisor.sock"
 

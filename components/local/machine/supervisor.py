@@ -129,6 +129,11 @@ class Supervisor:
             self._call("removeProcessGroup", name)
         self._call("addProcessGroup", name)
 
+    def stop_program(self, name: str) -> None:
+        """Stop the program in its own time, if it runs; it is started again by `apply`."""
+        if name in self.states():
+            self._stop(name)
+
     def remove(self, *names: str) -> None:
         """Stop the programs, side by side and each in its own time, and forget them."""
         known = [name for name in names if name in self.states()]

@@ -40,5 +40,7 @@ class UnixTransport(xmlrpc.client.Transport):
         self._path = path
         self._timeout = timeout
 
-    def make_connection(self, host: object) -> UnixConnection:  # noqa: ARG002 - the base class's signature
-        return UnixConnection(self._path, self._timeout)
+    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> UnixConnection:
+        connection = UnixConnection(self._path, self._timeout)
+        self._connection = (host, connection)  # which close() closes
+        return connection

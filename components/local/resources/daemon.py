@@ -13,7 +13,7 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 from components.local.machine import programs
 from components.local.machine.layout import private_directory, read_text, write_private
 from components.local.machine.supervisor import Supervisor
-from components.local.resources.provider import LocalProvider, Props, layout_of, told_plainly
+from components.local.resources.provider import LocalProvider, Props, layout_of, say, told_plainly
 
 
 class DaemonProvider(LocalProvider):
@@ -42,6 +42,7 @@ class DaemonProvider(LocalProvider):
         write_private(layout.owner, json.dumps(_news["owner"]))
         if _olds.get("configuration") != expected["configuration"]:
             # supervisord reads its own section only when it starts.
+            say("the process supervisor starts again with its new settings")
             Supervisor(layout).stop()
         Supervisor(layout).start()
         return UpdateResult({**_news, **expected})
@@ -50,7 +51,7 @@ class DaemonProvider(LocalProvider):
     def delete(self, _id: str, _props: Props) -> None:
         layout = layout_of(_props)
         Supervisor(layout).stop()
-        for directory in {layout.run, layout.sockets, layout.logs}:
+        for directory in {layout.run, layout.sockets, layout.logs, layout.cache}:
             shutil.rmtree(directory, ignore_errors=True)
         layout.owner.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # what is kept, keeps its directory

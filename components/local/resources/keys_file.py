@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from components.local.machine.layout import private_directory, read_text, write_private
+from components.local.machine.layout import Layout, private_directory, read_text, write_private
 from components.local.resources.provider import LocalProvider, Props, layout_of, told_plainly
 from components.settings import LOCAL_CLIENT
 
@@ -19,7 +21,12 @@ class KeysFileProvider(LocalProvider):
     delete_before_replace = False
 
     def expected(self, inputs: Props) -> Props:
-        return {"clients": inputs["clients"], "ownLimits": inputs.get("ownLimits"), "intact": True}
+        return {
+            "clients": inputs["clients"],
+            "ownLimits": inputs.get("ownLimits"),
+            "contained": bool(inputs.get("contained")),
+            "intact": True,
+        }
 
     @told_plainly
     def create(self, props: Props) -> CreateResult:
@@ -42,7 +49,7 @@ class KeysFileProvider(LocalProvider):
 
     @told_plainly
     def delete(self, _id: str, _props: Props) -> None:
-        layout_of(_props).keys.unlink(missing_ok=True)
+        remove_keys(layout_of(_props))
 
 
 class KeysFile(Resource, module="local", name="KeysFile"):
@@ -55,6 +62,7 @@ class KeysFile(Resource, module="local", name="KeysFile"):
         self,
         name: str,
         data_dir: str,
+        contained: bool,
         clients: pulumi.Input[dict[str, Any]],
         own_limits: Mapping[str, Any],
         opts: pulumi.ResourceOptions,
@@ -63,6 +71,7 @@ class KeysFile(Resource, module="local", name="KeysFile"):
         secret = pulumi.ResourceOptions(additional_secret_outputs=["generated", "clients"])
         props = {
             "dataDir": data_dir,
+            "contained": contained,
             "clients": clients,
             "ownLimits": dict(own_limits),
             "generated": None,
@@ -74,11 +83,18 @@ class KeysFile(Resource, module="local", name="KeysFile"):
 def write_keys(props: Props, made: str | None) -> Props:
     """Write the file and return the resource's outputs. `made` is the local client's key, made now if None."""
     layout = layout_of(props)
-    private_directory(layout.data)
+    private_directory(layout.keys.parent)
     clients = props["clients"]
     key = given_key(clients) or made or f"sk-local-{secrets.token_urlsafe(32)}"
     write_private(layout.keys, keys_text(clients, key, props.get("ownLimits")))
-    return {**props, "generated": key, "intact": True}
+    remove_keys(replace(layout, contained=not layout.contained))
+    return {**props, "contained": layout.contained, "generated": key, "intact": True}
+
+
+def remove_keys(layout: Layout) -> None:
+    layout.keys.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or the stack's own, which holds more
+        layout.keys.parent.rmdir()
 
 
 def given_key(clients: Mapping[str, Any]) -> str | None:

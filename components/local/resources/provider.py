@@ -25,6 +25,9 @@ class LocalProvider(ResourceProvider):
     # For a process that holds a port. What lies in a directory outlives those who use it: it is deleted after them.
     delete_before_replace = True
 
+    # Inputs whose change means another resource; moving a stack's data directory means a new stack beside the old data.
+    replaced_by: tuple[str, ...] = ("dataDir",)
+
     # Nothing secret is in the provider itself, so its serialised form need not be encrypted.
     serialize_as_secret_always = False
 
@@ -33,8 +36,7 @@ class LocalProvider(ResourceProvider):
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         expected = self.expected(_news)
-        # Moving a stack's data directory means a new stack beside the old data.
-        replaces = ["dataDir"] if _olds.get("dataDir") != _news.get("dataDir") else []
+        replaces = [key for key in self.replaced_by if (_olds.get(key) or None) != (_news.get(key) or None)]
         changes = any(_olds.get(key) != value for key, value in expected.items())
         return DiffResult(
             changes=changes or bool(replaces), replaces=replaces, delete_before_replace=self.delete_before_replace
@@ -42,7 +44,7 @@ class LocalProvider(ResourceProvider):
 
 
 def layout_of(props: Props) -> Layout:
-    return Layout.at(props["dataDir"])
+    return Layout.at(props["dataDir"], bool(props.get("contained")))
 
 
 def told_plainly(method: Callable[..., Any]) -> Callable[..., Any]:

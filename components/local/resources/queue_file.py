@@ -17,6 +17,7 @@ from components.local.resources.provider import LocalProvider, Props, layout_of,
 
 class QueueFileProvider(LocalProvider):
     delete_before_replace = False
+    replaced_by = ("dataDir", "contained")
 
     def expected(self, inputs: Props) -> Props:  # noqa: ARG002 - what is expected is the same for every queue
         return {"state": "ready"}
@@ -48,13 +49,17 @@ class QueueFileProvider(LocalProvider):
             return
         for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
             file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the stack's own folder holds more
+            path.parent.rmdir()
 
 
 class QueueFile(Resource, module="local", name="QueueFile"):
     """A private SQLite database in write-ahead mode; the servers make its tables."""
 
-    def __init__(self, name: str, data_dir: str, force_destroy: bool, opts: pulumi.ResourceOptions) -> None:
-        props = {"dataDir": data_dir, "forceDestroy": force_destroy, "state": None}
+    def __init__(
+        self, name: str, data_dir: str, contained: bool, force_destroy: bool, opts: pulumi.ResourceOptions
+    ) -> None:
+        props = {"dataDir": data_dir, "contained": contained, "forceDestroy": force_destroy, "state": None}
         super().__init__(QueueFileProvider(), name, props, opts)
 
 

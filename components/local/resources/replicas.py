@@ -8,24 +8,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from components.local.machine import programs
+from components.local.machine import containers, programs
 from components.local.machine.errors import MachineError
 from components.local.machine.layout import Layout, private_directory
 from components.local.machine.supervisor import POLL_SECONDS, Supervisor
 from components.local.machine.unix_http import request
 from components.local.resources.daemon import fingerprint
 from components.local.resources.provider import LocalProvider, Props, layout_of, say, told_plainly
+from components.local.resources.replica_programs import replica_programs
 
-# An engine loads its weights before the replica is ready: 131 s for IndexTTS2 v2 in fp32 on a T4 (its issue tracker).
-READY_SECONDS = 300
-# Above the server's own SPEECH_DRAIN_SECONDS, so that it ends by itself.
-STOP_SECONDS = 130
+# The server's own SPEECH_LOAD_SECONDS: 131 s were measured for IndexTTS2 v2 in fp32 on a T4 (its issue tracker).
+READY_SECONDS = 900
 # A replica whose process or engine ends again and again is not going to be ready: its own words are worth more now.
 FAILING_SECONDS = 10
+FAILING_STARTS = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class ReplicasProvider(LocalProvider):
         try:
             apply(props)
         except MachineError:
-            remove_all(layout_of(props))
+            remove_all(layout_of(props), props)
             raise
         return CreateResult(str(layout_of(props).run / "conf.d"), {**props, **self.expected(props)})
 
@@ -68,25 +69,32 @@ class ReplicasProvider(LocalProvider):
 
     @told_plainly
     def delete(self, _id: str, _props: Props) -> None:
-        remove_all(layout_of(_props))
+        remove_all(layout_of(_props), _props)
 
 
 class Replicas(Resource, module="local", name="Replicas"):
-    """N speech servers, each with an engine process of its own, on Unix sockets."""
+    """N speech servers, each with an engine process of its own, on Unix sockets.
+
+    `container`: "docker" (the program), "daemon" (the variables that say which one it asks) and "confinement" (that
+    class's fields); None where servers are processes of the machine's own.
+    """
 
     def __init__(
         self,
         name: str,
         data_dir: str,
         replicas: int,
+        python: str,
         environment: pulumi.Input[Mapping[str, str]],
+        container: pulumi.Input[Mapping[str, Any]] | None,
         opts: pulumi.ResourceOptions,
     ) -> None:
         props = {
             "dataDir": data_dir,
             "replicas": replicas,
             "environment": environment,
-            "python": programs.python(),
+            "python": python,
+            "container": container,
             "configuration": None,
             "ready": None,
         }
@@ -105,21 +113,40 @@ def apply(props: Props) -> None:
     change = plan(configured, wanted, healthy(supervisor, layout, configured))
 
     for name in change.added:
-        private_directory(layout.run / "work" / name)
-        supervisor.apply(name, wanted[name])
+        start(supervisor, layout, name, wanted[name])
     for name in change.added:
         wait_until_ready(supervisor, layout, name)
     for name in change.changed:
         say(f"{name}: starts again with its new settings")
-        private_directory(layout.run / "work" / name)
-        supervisor.apply(name, wanted[name])
+        start(supervisor, layout, name, wanted[name])
         try:
             wait_until_ready(supervisor, layout, name)
         except MachineError:
             if configured[name] != wanted[name]:
-                supervisor.apply(name, configured[name])
+                start(supervisor, layout, name, configured[name])
             raise
-    supervisor.remove(*change.removed)
+    remove(supervisor, layout, change.removed, props)
+
+
+def start(supervisor: Supervisor, layout: Layout, name: str, text: str) -> None:
+    """With the folders that it needs, and the socket where the load balancer looks, however the server runs."""
+    private_directory(layout.run / "work" / name)
+    socket = programs.socket_of(layout, name)
+    in_container = containers.RUN.name in text
+    if in_container or socket.is_symlink():
+        supervisor.stop_program(name)
+        socket.unlink(missing_ok=True)
+    if in_container:
+        private_directory(programs.socket_folder(layout, name))
+        socket.symlink_to(programs.contained_socket(layout, name))
+    supervisor.apply(name, text)
+
+
+def remove(supervisor: Supervisor, layout: Layout, names: tuple[str, ...], props: Props) -> None:
+    """With the containers that a program may have left behind."""
+    supervisor.remove(*names)
+    if props.get("container"):
+        containers.remove(props["container"]["docker"], [containers.name_of(layout, name) for name in names])
 
 
 def plan(configured: Mapping[str, str], wanted: Mapping[str, str], healthy: frozenset[str]) -> Change:
@@ -131,26 +158,6 @@ def plan(configured: Mapping[str, str], wanted: Mapping[str, str], healthy: froz
         ),
         removed=tuple(name for name in configured if name not in wanted),
     )
-
-
-def replica_programs(layout: Layout, inputs: Props) -> dict[str, str]:
-    """Program name -> its configuration text, in the replicas' order."""
-    texts = {}
-    for name in programs.REPLICAS[: int(inputs["replicas"])]:
-        program = programs.Program(
-            name,
-            (inputs["python"], "-m", "speech_server", "serve"),
-            {
-                **inputs["environment"],
-                "SPEECH_LISTEN": f"unix:{programs.socket_of(layout, name)}",
-                "SPEECH_REPLICA": name,
-                "SPEECH_WORK_DIR": str(layout.run / "work" / name),
-            },
-            stop_seconds=STOP_SECONDS,
-            priority=10,
-        )
-        texts[name] = programs.section(program, layout)
-    return texts
 
 
 def replicas_only(configured: Mapping[str, str]) -> dict[str, str]:
@@ -181,6 +188,7 @@ def wait_until_ready(supervisor: Supervisor, layout: Layout, name: str) -> None:
     """Return once the replica can speak. Raises `MachineError` when it keeps failing or takes too long."""
     began = time.monotonic()
     failing_since = None
+    processes = set()
     while (reason := readiness(programs.socket_of(layout, name))) is not None:
         state = supervisor.states().get(name)
         if state is None:
@@ -188,13 +196,16 @@ def wait_until_ready(supervisor: Supervisor, layout: Layout, name: str) -> None:
         now = time.monotonic()
         if failing_since is None and (state.failing or reason == "engine_failed"):
             failing_since = now
-        if failing_since is not None and now - failing_since > FAILING_SECONDS:
+        # One that ends after more than a second counts as running until then: a slow machine, a container.
+        processes |= {state.pid} - {0}
+        failing_long = failing_since is not None and now - failing_since > FAILING_SECONDS
+        if failing_long or len(processes) >= FAILING_STARTS:
             raise MachineError(f"{name} fails again and again ({state.description}, {reason}); {supervisor.tail(name)}")
         if now - began > READY_SECONDS:
             raise MachineError(f"{name} is not ready after {READY_SECONDS} s ({reason}); {supervisor.tail(name)}")
         time.sleep(POLL_SECONDS)
 
 
-def remove_all(layout: Layout) -> None:
+def remove_all(layout: Layout, props: Props) -> None:
     supervisor = Supervisor(layout)
-    supervisor.remove(*replicas_only(supervisor.configured()))
+    remove(supervisor, layout, tuple(replicas_only(supervisor.configured())), props)

@@ -144,10 +144,10 @@ class TestChecks:
 
     @pytest.mark.parametrize("path", ['/a"b', "/a\nb", "/a ;b", "/a #b", "/a`b", "/a{env.HOME}", "/a\\b"])
     def test_a_path_that_a_configuration_file_cannot_carry(self, path):
-        assert "cannot be used; choose another directory" in path_problem(Layout.at(path))
+        assert "cannot be used; choose another" in path_problem("dataDir", Layout.at(path).data)
 
     def test_a_path_with_spaces_quotes_and_chinese_is_fine(self):
-        assert path_problem(Layout.at("/srv/50% off/it's 1/声音")) is None
+        assert path_problem("dataDir", Layout.at("/srv/50% off/it's 1/声音").data) is None
 
 
 class TestSupervisorConfiguration:

@@ -1,9 +1,16 @@
-"""How replicas get from what is configured to what is wanted."""
+"""How replicas get from what is configured to what is wanted, and when one is given up."""
 
+import itertools
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.local.resources.replicas import Change, plan
+from components.local.machine.errors import MachineError
+from components.local.machine.layout import Layout
+from components.local.machine.supervisor import State
+from components.local.resources import replicas
+from components.local.resources.replicas import FAILING_STARTS, Change, plan, wait_until_ready
 
 texts = st.dictionaries(st.sampled_from([f"server-{index}" for index in range(5)]), st.sampled_from("ab"))
 
@@ -32,3 +39,23 @@ class TestPlan:
         untouched = set(wanted) - set(change.added) - set(change.changed)
         assert all(configured[name] == wanted[name] and name in healthy for name in untouched)
         assert not set(change.added) & set(configured)
+
+
+class TestGivingUp:
+    def test_a_server_that_ends_after_more_than_a_second_is_given_up_as_well(self, tmp_path, monkeypatch):
+        """The supervisor says RUNNING of it each time, and never that it fails."""
+
+        class Restarting:
+            pids = itertools.count(100)
+
+            def states(self):
+                return {"server-0": State("server-0", True, False, "RUNNING", next(self.pids))}
+
+            def tail(self, name):
+                return f"the end of {name}"
+
+        monkeypatch.setattr(replicas, "POLL_SECONDS", 0)
+        supervisor = Restarting()
+        with pytest.raises(MachineError, match=r"server-0 fails again and again .* the end of server-0"):
+            wait_until_ready(supervisor, Layout(tmp_path), "server-0")
+        assert next(supervisor.pids) == 100 + FAILING_STARTS
