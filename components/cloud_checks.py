@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from components.image_source import TARGETS, stages
 from components.settings.cloud import PublicAddressSettings
+from components.settings.engine import EngineSettings
 
 
-def image_problem(image: str | None, sources: Path) -> str | None:
-    """Why there would be no image for the nodes."""
+def image_problem(image: str | None, engine: str, sources: Path) -> str | None:
+    """Why there would be no image with the engine for the nodes."""
     dockerfile = sources / "Dockerfile"
-    if image or dockerfile.is_file():
+    if image:
+        return None
+    if not dockerfile.is_file():
+        lacking = f"there is no {dockerfile} to build an image from"
+    elif TARGETS[engine] not in stages(dockerfile.read_text(encoding="utf-8")):
+        lacking = f"{dockerfile} has no target {TARGETS[engine]}, which would have the engine {engine}"
+    else:
         return None
     return (
-        f"indextts2:image: '': there is no {dockerfile} to build an image from; give a ready one: "
-        "pulumi config set indextts2:image registry/repository@sha256:..."
+        f"indextts2:image: '': {lacking}; give a ready one: pulumi config set indextts2:image "
+        "registry/repository@sha256:..."
+    )
+
+
+def languages_warning(engine: EngineSettings) -> str | None:
+    """What whoever chose the older model should know."""
+    if engine.version != "2":
+        return None
+    return (
+        "indextts2:engine.version: '2': speaks Chinese and English alone, and stretches a clip to change its pace; "
+        "version 2.5 also speaks Japanese, Spanish and Arabic, and changes the pace itself"
     )
 
 

@@ -1,13 +1,30 @@
-"""Which sources an image is built from."""
+"""Which sources an image is built from, and which of the images that they make."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 INFERENCE = Path(__file__).resolve().parents[1] / "inference"
+# The stage of inference/Dockerfile that has an engine and what it needs.
+TARGETS = {"espeak": "cpu", "indextts2": "indextts2"}
 # What running and installing leaves among the sources.
 _LEFT_OVER = ("__pycache__", "build", "*.egg-info")
+_STAGE = re.compile(r"^FROM\s.+\sAS\s+(\S+)\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def stages(dockerfile: str) -> tuple[str, ...]:
+    """The names of a Dockerfile's stages, which are what can be built of it."""
+    return tuple(_STAGE.findall(dockerfile))
+
+
+def build_tag(engine: str, arguments: Mapping[str, str]) -> str:
+    """A tag that is another for other sources, another engine or other build arguments: 16 hexadecimal digits."""
+    what = json.dumps([source_digest(INFERENCE), TARGETS[engine], arguments], sort_keys=True)
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def source_digest(folder: Path) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.contracts import SERVER_PORT
+from components.settings.engine import EngineSettings
 
 # Who the server is in its container and the only one who may read the keys; nobody of this number is on an image.
 SERVER_UID = 10001
 KEYS_FILE = "/run/indextts2/keys/keys.json"
+# Where the server's container finds the weights, which it only reads.
+WEIGHTS_FOLDER = "/weights"
 # What a request may wait in a node's lane before it is spoken.
 LONGEST_WAIT_SECONDS = 60
 # What a client may wait for its clip, in all: less than what the load balancer of either cloud waits for the server
@@ -35,12 +38,12 @@ class ServerUrls:
     public: str | None
 
 
-def server_environment(engine: str, image: str, urls: ServerUrls) -> dict[str, str]:
+def server_environment(engine: EngineSettings, image: str, urls: ServerUrls) -> dict[str, str]:
     """The variables; no secret, for they stand in a file that is not one."""
     public = {"SPEECH_PUBLIC_URL": urls.public} if urls.public else {}
     return {
         "SPEECH_LISTEN": f"0.0.0.0:{SERVER_PORT}",
-        "SPEECH_ENGINE": engine,
+        **engine_environment(engine, WEIGHTS_FOLDER),
         "SPEECH_API_KEYS_FILE": KEYS_FILE,
         "SPEECH_KEY_HINT": "whoever runs this service gives out keys",
         "SPEECH_IMAGE": image,
@@ -52,6 +55,22 @@ def server_environment(engine: str, image: str, urls: ServerUrls) -> dict[str, s
         "SPEECH_QUEUE": urls.queue,
         "SPEECH_TOPIC": urls.topic,
         **public,
+    }
+
+
+def engine_environment(engine: EngineSettings, weights: str) -> dict[str, str]:
+    """Which engine the server runs and how; `weights` is the folder in which it finds them. What is left to the engine
+    is not told."""
+    if engine.version is None:
+        return {"SPEECH_ENGINE": engine.name}
+    precision = {"SPEECH_ENGINE_PRECISION": engine.precision} if engine.precision else {}
+    low_memory = {} if engine.low_memory is None else {"SPEECH_ENGINE_LOW_MEMORY": str(engine.low_memory).lower()}
+    return {
+        "SPEECH_ENGINE": engine.name,
+        "SPEECH_ENGINE_WEIGHTS": weights,
+        "SPEECH_ENGINE_VERSION": engine.version,
+        **precision,
+        **low_memory,
     }
 
 

@@ -7,7 +7,7 @@ import datetime
 import pulumi
 
 from components.alicloud.subnets import node_room
-from components.cloud_checks import image_problem, plain_http_warning
+from components.cloud_checks import image_problem, languages_warning, plain_http_warning
 from components.image_source import INFERENCE
 from components.settings import AlicloudSettings, SettingsError
 
@@ -21,13 +21,18 @@ def check(settings: AlicloudSettings, _stack: str) -> None:
     """Raises `SettingsError` with everything that is wrong; warns of a service without TLS and of a schedule's end."""
     today = datetime.datetime.now(datetime.timezone.utc).date()
     problems = [
-        image_problem(settings.image, INFERENCE),
+        image_problem(settings.image, settings.engine.name, INFERENCE),
         schedule_problem(settings, today),
         room_problem(settings),
     ]
     if any(problems):
         raise SettingsError([text for text in problems if text])
-    for warning in (plain_http_warning(settings.access), schedule_warning(settings, today)):
+    warnings = (
+        plain_http_warning(settings.access),
+        languages_warning(settings.engine),
+        schedule_warning(settings, today),
+    )
+    for warning in warnings:
         if warning:
             pulumi.log.warn(warning)
 

@@ -17,9 +17,10 @@ from components.alicloud.queue import JobQueue
 from components.alicloud.ram import NodeAccess, group_policy
 from components.alicloud.secrets import ApiKeys
 from components.alicloud.storage import ObjectStore
-from components.alicloud.timing import DRAIN_HOOK_SECONDS, USUAL_COLD_START_SECONDS, WARM_HOOK_SECONDS
+from components.alicloud.timing import DRAIN_HOOK_SECONDS, USUAL_COLD_START_SECONDS, warm_hook_seconds
 from components.alicloud.user_data import Boot
 from components.contracts import GpuFleetArgs
+from components.node_weights import may_fill
 from components.server_environment import ServerUrls, public_url
 from components.settings import AlicloudSettings
 
@@ -82,11 +83,12 @@ class GpuFleet(contracts.GpuFleet):
                 custom_timeouts=pulumi.CustomTimeouts(delete="40m"),
             ),
         )
-        self._hooks(name, group)
+        self._hooks(name, settings, group)
         own = group.id.apply(lambda found: group_policy(settings.region, settings.account, found))
         allow(f"{name}-node-group", settings, "node-group", role, own, child)
 
-        rules = scaling.scaling_rules(name, settings.nodes.min, group.id, child)
+        longest = warm_hook_seconds(settings.weights)
+        rules = scaling.scaling_rules(name, settings.nodes.min, longest, group.id, child)
         figures_id = figures.id.apply(int)
         scaling.follow_demand(name, self.fleet, figures_id, group.id, rules, child)
         scaling.release_idle(name, self.fleet, settings.alarms.idle_minutes, group.id, rules, child)
@@ -102,10 +104,10 @@ class GpuFleet(contracts.GpuFleet):
         self.logs = logs
         self.register_outputs({"label": self.label})
 
-    def _hooks(self, name: str, group: ess.ScalingGroup) -> None:
+    def _hooks(self, name: str, settings: AlicloudSettings, group: ess.ScalingGroup) -> None:
         for label, transition, seconds, otherwise in (
             # A node that does not say that it is ready is given up, and another one started.
-            ("warm", "SCALE_OUT", WARM_HOOK_SECONDS, "ABANDON"),
+            ("warm", "SCALE_OUT", warm_hook_seconds(settings.weights), "ABANDON"),
             ("drain", "SCALE_IN", DRAIN_HOOK_SECONDS, "CONTINUE"),
         ):
             ess.LifecycleHook(
@@ -177,6 +179,8 @@ def _access(
             keys_kind=keys.kind,
             registry_instance=registry.instance_id if registry else None,
             registry_repository=repository,
+            weights=settings.weights.name,
+            may_fill=may_fill(settings.weights),
             **found,
         )
     )
@@ -212,7 +216,8 @@ def _boot(
             keys_kind=keys.kind,
             keys_name=found["keys_name"],
             metric_group=found["metric_group"],
-            engine=settings.engine.name,
+            engine=settings.engine,
+            weights=settings.weights,
             urls=ServerUrls(found["store"], found["queue"], found["topic"], public_url(settings.access.domain)),
         )
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +12,7 @@ from pulumi_alicloud import cs
 from components import contracts
 from components.alicloud.secrets import hidden_parameter
 from components.contracts import ServerImageArgs
-from components.image_source import INFERENCE, source_digest
+from components.image_source import INFERENCE, TARGETS, build_tag
 from components.settings import AlicloudSettings
 from components.settings.alicloud_registry import BuildSettings
 
@@ -74,15 +72,18 @@ class ServerImage(contracts.ServerImage):
     def _build(self, name: str, settings: AlicloudSettings) -> pulumi.Output[str]:
         registry = settings.registry
         user, password = self._pusher(settings)
+        arguments = build_arguments(settings.build)
+        tag = build_tag(settings.engine.name, arguments)
         image = docker.Image(
             f"{name}-image",
-            # The sources' digest: the same sources are never pushed twice, and a tag always means the same.
-            image_name=f"{registry.host}/{registry.namespace}/{registry.repository}:{build_tag(settings.build)}",
+            # Made of the sources: the same are never pushed twice, and a tag always means the same.
+            image_name=f"{registry.host}/{registry.namespace}/{registry.repository}:{tag}",
             build=docker.DockerBuildArgs(
                 context=str(INFERENCE),
                 dockerfile=str(INFERENCE / "Dockerfile"),
+                target=TARGETS[settings.engine.name],
                 platform="linux/amd64",
-                args=build_arguments(settings.build),
+                args=arguments,
             ),
             registry=docker.RegistryArgs(server=registry.host, username=user, password=password),
             opts=pulumi.ResourceOptions(parent=self),
@@ -102,14 +103,12 @@ class ServerImage(contracts.ServerImage):
 
 def build_arguments(build: BuildSettings) -> dict[str, str]:
     """What inference/Dockerfile takes, as far as the stack gives it."""
-    given = {"BASE_IMAGE": build.base_image, "PIP_INDEX_URL": build.pip_index}
+    given = {
+        "BASE_IMAGE": build.base_image,
+        "PIP_INDEX_URL": build.pip_index,
+        "DEBIAN_MIRROR": build.debian_mirror,
+    }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def build_tag(build: BuildSettings) -> str:
-    """A tag that is another for other sources or another base: 16 hexadecimal digits."""
-    what = json.dumps([source_digest(INFERENCE), build_arguments(build)], sort_keys=True)
-    return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def pulled_as(pushed: str, host: str | None, node_host: str | None) -> str:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from components.prices.speeds import Engine
 from components.prices.stack import ALWAYS, Bill
-from components.settings import AlicloudSettings
-from components.settings.alicloud_instance_types import FAMILIES
+from components.settings import AlicloudSettings, alicloud_instance_types
+from components.settings.gpus import precision_used
 
 
 def bill(settings: AlicloudSettings) -> Bill:
     """Of the first instance type: the group tries it first, and a spot node may be any of them."""
     kind = settings.instance_types[0]
+    gpu = alicloud_instance_types.gpu(kind)
     engine = settings.engine
     return Bill(
         currency="CNY",
         region=settings.region,
         instance_type=kind,
-        gpu=FAMILIES[kind.split(".")[1].partition("-")[0]].gpu,
-        engine=Engine(engine.name, str(getattr(engine, "version", "")), str(getattr(engine, "precision", ""))),
+        gpu=gpu,
+        engine=Engine(engine.name, engine.version or "", precision_used(engine, gpu) or ""),
         least=settings.nodes.min,
         most=settings.nodes.max,
         on_demand_base=settings.nodes.on_demand_base,

@@ -9,8 +9,8 @@ from typing import Any
 Policy = dict[str, Any]
 
 # What the server does with each folder of the bucket.
-READ_FOLDERS = ("voices", "uploads", "results", "jobs", "clips", "usage", "audit", "weights")
-WRITE_FOLDERS = ("voices", "uploads", "results", "jobs", "clips", "logs", "usage", "audit", "weights")
+READ_FOLDERS = ("voices", "uploads", "results", "jobs", "clips", "usage", "audit")
+WRITE_FOLDERS = ("voices", "uploads", "results", "jobs", "clips", "logs", "usage", "audit")
 DELETE_FOLDERS = ("voices", "uploads", "results", "jobs", "clips")
 
 
@@ -35,14 +35,22 @@ class NodeAccess:
     """`NAMESPACE/REPOSITORY` there; None: whatever the instance has."""
     registry_password: str | None
     """The encrypted parameter with another registry's password."""
+    weights: str | None
+    """The folder below weights/ that a node reads; None for an engine without weights."""
+    may_fill: bool
+    """Whether a node writes that folder too, where the bucket has none yet."""
 
 
 def node_policy(access: NodeAccess) -> Policy:
     """Every call that a node makes, on what it makes it, and nothing else; but for its own group's, see below."""
+    weights = (f"weights/{access.weights}",) if access.weights else ()
     statements = [
         *_secrets(access),
-        _allow(["oss:GetObject"], _objects(access, READ_FOLDERS)),
-        _allow(["oss:PutObject", "oss:AbortMultipartUpload"], _objects(access, WRITE_FOLDERS)),
+        _allow(["oss:GetObject"], _objects(access, (*READ_FOLDERS, *weights))),
+        _allow(
+            ["oss:PutObject", "oss:AbortMultipartUpload"],
+            _objects(access, (*WRITE_FOLDERS, *(weights if access.may_fill else ()))),
+        ),
         _allow(["oss:DeleteObject"], _objects(access, DELETE_FOLDERS)),
         # Of the whole bucket: without this right, OSS says of an object that is not there that it may not be read.
         _allow(["oss:ListObjects"], [f"acs:oss:*:*:{access.bucket}"]),

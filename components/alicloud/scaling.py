@@ -47,14 +47,15 @@ class Trigger:
     minutes: int
 
 
-def rules(least: int) -> tuple[Rule, ...]:
-    """`least`: nodes.min. A node that boots has nothing to say yet, so that each rule waits until it could."""
+def rules(least: int, longest: int) -> tuple[Rule, ...]:
+    """`least`: nodes.min; `longest`: the longest start of a node, seconds. A node that boots has nothing to say yet, so
+    that each rule waits until it could."""
     return (
         Rule("grow", "QuantityChangeInCapacity", 1, USUAL_COLD_START_SECONDS),
         Rule("double", "PercentChangeInCapacity", 100, USUAL_COLD_START_SECONDS, least=1),
         Rule("shrink", "QuantityChangeInCapacity", -1, 300),
         # The alarms that call it go on while the first node boots.
-        Rule("wake", "QuantityChangeInCapacity", 1, WARM_HOOK_SECONDS),
+        Rule("wake", "QuantityChangeInCapacity", 1, longest),
         Rule("release", "TotalCapacity", least, 300),
     )
 
@@ -67,7 +68,7 @@ TRIGGERS = (
 
 
 def scaling_rules(
-    name: str, least: int, group: pulumi.Input[str], opts: pulumi.ResourceOptions
+    name: str, least: int, longest: int, group: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> dict[str, ess.ScalingRule]:
     """The group's rules by their names."""
     return {
@@ -82,7 +83,7 @@ def scaling_rules(
             cooldown=rule.cooldown,
             opts=opts,
         )
-        for rule in rules(least)
+        for rule in rules(least, longest)
     }
 
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.alicloud.shipping import shorn
-from components.alicloud.timing import STOP_SECONDS
+from components.alicloud.timing import START_SECONDS, STOP_SECONDS
 from components.contracts import SERVER_PORT
+from components.node_scripts import SCRIPTS
+from components.node_weights import weights_environment
 from components.server_environment import KEYS_FILE, SERVER_UID, ServerUrls, server_environment, single_lines
+from components.settings import EngineSettings, WeightsSettings
 
 TEMPLATE = Path(__file__).with_name("user_data.sh")
 PROGRAMS = Path(__file__).with_name("node")
@@ -19,12 +22,16 @@ PROGRAMS = Path(__file__).with_name("node")
 MAX_BYTES = 32_768
 
 RUN_DIR = "/run/indextts2"
+# On the system disk, whose size the settings answer for.
+WEIGHTS_DIR = "/var/lib/indextts2/weights"
 # How often a node asks its metadata service whether it is to go (a spot notice comes five minutes before the end), and
 # how often its group, whose calls are counted for the whole account.
 POLL_SECONDS = 5
 GROUP_SECONDS = 15
 # What the group is given, after a spot notice, to take the node out of the load balancer.
 SPOT_GRACE_SECONDS = 30
+# What is left after that of the notice's five minutes for what the server speaks, and half a minute to spare.
+SPOT_WORK_SECONDS = 235
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Boot:
     keys_name: str
     metric_group: str
     """The id of CloudMonitor's application group that the figures go to."""
-    engine: str
+    engine: EngineSettings
+    weights: WeightsSettings
     urls: ServerUrls
 
 
@@ -81,24 +89,30 @@ def render(boot: Boot) -> str:
         "POLL_SECONDS": str(POLL_SECONDS),
         "GROUP_SECONDS": str(GROUP_SECONDS),
         "SPOT_GRACE_SECONDS": str(SPOT_GRACE_SECONDS),
+        "SPOT_WORK_SECONDS": str(SPOT_WORK_SECONDS),
+        "START_SECONDS": str(START_SECONDS),
+        "WEIGHTS_DIR": WEIGHTS_DIR if boot.weights.name else "",
         "RUN_DIR": RUN_DIR,
         "LIB_DIR": "/var/lib",
     }
     server = server_environment(boot.engine, boot.image, boot.urls)
-    # The first is read by a shell and by systemd, the second by docker, which takes each line as it is.
+    weights = weights_environment(boot.weights, boot.urls.store)
+    # The first is read by a shell and by systemd, the others by docker, which takes each line as it is.
     files = {
         "/etc/indextts2/node.env": "\n".join(f"{name}={_quoted(value)}" for name, value in single_lines(node).items()),
         "/etc/indextts2/server.env": "\n".join(f"{name}={value}" for name, value in single_lines(server).items()),
-        **{f"$lib/node/{path.name}": program(path).rstrip("\n") for path in programs()},
+        "/etc/indextts2/weights.env": "\n".join(f"{name}={value}" for name, value in single_lines(weights).items()),
+        **{f"$lib/node/{name}": program(path).rstrip("\n") for name, path in programs().items()},
     }
     written = "\n".join(_here_document(path, text) for path, text in files.items())
     # A function, so that nothing in what is put in is read as a reference to a group.
     return "#!/bin/bash\n" + re.sub("@FILES@", lambda _: written, TEMPLATE.read_text(encoding="utf-8"), count=1)
 
 
-def programs() -> list[Path]:
-    """What travels to the node, in the order of the names."""
-    return sorted(path for path in PROGRAMS.iterdir() if path.suffix in (".py", ".sh"))
+def programs() -> dict[str, Path]:
+    """What travels to the node, by its name there."""
+    own = sorted(path for path in PROGRAMS.iterdir() if path.suffix in (".py", ".sh"))
+    return {**{path.name: path for path in own}, **SCRIPTS}
 
 
 def program(path: Path) -> str:

@@ -11,6 +11,14 @@ set -a
 . /etc/indextts2/node.env
 set +a
 install -d -m 0711 "$RUN_DIR"
+if [[ -n $WEIGHTS_DIR ]]; then
+  install -d "$WEIGHTS_DIR"
+  chown "$SERVER_UID:$SERVER_UID" "$WEIGHTS_DIR"
+fi
+
+# The start so far: from the kernel to here. When the instance was ordered nothing here tells.
+read -r up _ < /proc/uptime
+bash "$lib/node/phase.sh" boot "${up%.*}"
 
 # The GPU system image has the driver; whether it has docker and NVIDIA's runtime depends on its date.
 have() { command -v "$1" > /dev/null; }
@@ -27,6 +35,8 @@ if ! docker info --format '{{json .Runtimes}}' | grep -q '"nvidia"'; then
   nvidia-ctk runtime configure --runtime=docker
   systemctl restart docker
 fi
+
+bash "$lib/node/phase.sh" driver "$SECONDS"
 
 # Without its agents a node still speaks; it lacks GPU figures, or its log stays on it.
 work=$(mktemp -d)
@@ -98,9 +108,10 @@ $service
 ExecStartPre=$ready
 ExecStartPre=/bin/bash -c '$keys || test -s $KEYS_FILE'
 ExecStartPre=$lib/node/pull.sh
+ExecStartPre=$lib/node/weights.sh
 ExecStart=$lib/node/server.sh
 ExecStop=/usr/bin/docker stop -t $STOP_SECONDS speech
-TimeoutStartSec=1800
+TimeoutStartSec=$START_SECONDS
 TimeoutStopSec=$((STOP_SECONDS + 30))
 Restart=always
 RestartSec=5

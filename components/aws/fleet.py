@@ -19,9 +19,15 @@ from components.aws.provider import all_tags
 from components.aws.queue import JobQueue
 from components.aws.secrets import ApiKeys
 from components.aws.storage import ObjectStore
-from components.aws.timing import COLD_START_SECONDS, TERMINATION_HOOK_SECONDS, USUAL_COLD_START_SECONDS
+from components.aws.timing import (
+    COLD_START_SECONDS,
+    TERMINATION_HOOK_SECONDS,
+    USUAL_COLD_START_SECONDS,
+    grace_seconds,
+)
 from components.aws.user_data import Boot
 from components.contracts import GpuFleetArgs
+from components.node_weights import may_fill
 from components.server_environment import ServerUrls, public_url
 from components.settings import AwsSettings
 
@@ -62,6 +68,8 @@ class GpuFleet(contracts.GpuFleet):
             keys_arn=keys.arn,
             log_group_arn=logs.arn,
             repository_arn=image.repository_arn,
+            weights=settings.weights.name,
+            may_fill=may_fill(settings.weights),
         ).apply(lambda values: NodeAccess(**values))
         profile, policy = node_role(name, access, child)
         boot = pulumi.Output.all(
@@ -98,7 +106,7 @@ class GpuFleet(contracts.GpuFleet):
             mixed_instances_policy=instances_policy(settings, template),
             capacity_rebalance=settings.nodes.spot,
             health_check_type="ELB",
-            health_check_grace_period=COLD_START_SECONDS,
+            health_check_grace_period=grace_seconds(settings.weights),
             default_instance_warmup=USUAL_COLD_START_SECONDS,
             instance_maintenance_policy=aws.autoscaling.GroupInstanceMaintenancePolicyArgs(
                 min_healthy_percentage=100, max_healthy_percentage=150
@@ -165,7 +173,7 @@ def _boot(settings: AwsSettings, *, bucket: str, queue: str, topic_arn: str, **v
         topic=topic_url(topic_arn),
         public=public_url(settings.access.domain),
     )
-    return Boot(region=settings.region, engine=settings.engine.name, urls=urls, **values)
+    return Boot(region=settings.region, engine=settings.engine, weights=settings.weights, urls=urls, **values)
 
 
 def topic_url(arn: str) -> str:

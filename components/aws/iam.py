@@ -11,7 +11,7 @@ from components.aws.user_data import NAMESPACE
 Policy = dict[str, Any]
 
 # What the server does with each folder of the bucket.
-READ_FOLDERS = ("voices", "uploads", "results", "jobs", "clips", "audit", "usage", "weights")
+READ_FOLDERS = ("voices", "uploads", "results", "jobs", "clips", "audit", "usage")
 WRITE_FOLDERS = (*READ_FOLDERS, "logs")
 DELETE_FOLDERS = ("voices", "uploads", "jobs")
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
@@ -37,21 +37,28 @@ class NodeAccess:
     keys_arn: str
     log_group_arn: str
     repository_arn: str | None
+    weights: str | None
+    """The folder below weights/ that a node reads; None for an engine without weights."""
+    may_fill: bool
+    """Whether a node writes that folder too, where the bucket has none yet."""
 
 
 def node_policy(access: NodeAccess) -> Policy:
     """Every call that a node makes, on what it makes it, and nothing else."""
+    weights = (f"weights/{access.weights}",) if access.weights else ()
+    filled = weights if access.may_fill else ()
+    read, write = (*READ_FOLDERS, *weights), (*WRITE_FOLDERS, *filled)
     statements = [
         _allow("ReadKeys", ["secretsmanager:GetSecretValue"], [access.keys_arn]),
-        _allow("ReadObjects", ["s3:GetObject"], _objects(access, READ_FOLDERS)),
-        _allow("WriteObjects", ["s3:PutObject", "s3:AbortMultipartUpload"], _objects(access, WRITE_FOLDERS)),
+        _allow("ReadObjects", ["s3:GetObject"], _objects(access, read)),
+        _allow("WriteObjects", ["s3:PutObject", "s3:AbortMultipartUpload"], _objects(access, write)),
         _allow("DeleteObjects", ["s3:DeleteObject"], _objects(access, DELETE_FOLDERS)),
         _allow(
             "ListObjects",
             ["s3:ListBucket"],
             [access.bucket_arn],
             # A GET of an object that is not there has no prefix, and without this right says 403 and not 404.
-            {"StringLikeIfExists": {"s3:prefix": [f"{folder}/*" for folder in READ_FOLDERS]}},
+            {"StringLikeIfExists": {"s3:prefix": [f"{folder}/*" for folder in read]}},
         ),
         _allow(
             "WorkOnJobs",

@@ -12,7 +12,7 @@ from pulumi_aws import ecr
 
 from components import contracts
 from components.contracts import ServerImageArgs
-from components.image_source import INFERENCE, source_digest
+from components.image_source import INFERENCE, TARGETS, build_tag
 from components.settings import AwsSettings
 
 # Enough to go back a few deployments; each is some gigabytes.
@@ -66,10 +66,13 @@ class ServerImage(contracts.ServerImage):
         )
         image = docker.Image(
             f"{name}-image",
-            # The sources' digest: the same sources are never pushed twice, which an immutable tag would refuse.
-            image_name=pulumi.Output.concat(repository.repository_url, ":", source_digest(INFERENCE)[:16]),
+            # Made of the sources: the same are never pushed twice, which an immutable tag would refuse.
+            image_name=pulumi.Output.concat(repository.repository_url, ":", build_tag(settings.engine.name, {})),
             build=docker.DockerBuildArgs(
-                context=str(INFERENCE), dockerfile=str(INFERENCE / "Dockerfile"), platform="linux/amd64"
+                context=str(INFERENCE),
+                dockerfile=str(INFERENCE / "Dockerfile"),
+                target=TARGETS[settings.engine.name],
+                platform="linux/amd64",
             ),
             registry=docker.RegistryArgs(
                 server=repository.repository_url,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from components.prices.speeds import Engine
 from components.prices.stack import ALWAYS, Bill
-from components.settings import AwsSettings
-from components.settings.aws_instance_types import FAMILIES
+from components.settings import AwsSettings, aws_instance_types
+from components.settings.gpus import precision_used
 
 
 def bill(settings: AwsSettings) -> Bill:
@@ -15,13 +15,14 @@ def bill(settings: AwsSettings) -> Bill:
     """
     kind = settings.instance_types[0]
     own_network = settings.network.vpc_id is None
+    gpu = aws_instance_types.gpu(kind)
     engine = settings.engine
     return Bill(
         currency="USD",
         region=settings.region,
         instance_type=kind,
-        gpu=FAMILIES[kind.partition(".")[0]].gpu,
-        engine=Engine(engine.name, str(getattr(engine, "version", "")), str(getattr(engine, "precision", ""))),
+        gpu=gpu,
+        engine=Engine(engine.name, engine.version or "", precision_used(engine, gpu) or ""),
         least=settings.nodes.min,
         most=settings.nodes.max,
         on_demand_base=settings.nodes.on_demand_base,

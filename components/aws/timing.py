@@ -6,6 +6,9 @@ finish what it speaks; the group waits for the node that long and a little more 
 
 from __future__ import annotations
 
+from components.node_weights import FIRST_FILL_SECONDS, may_fill
+from components.settings.engine import WeightsSettings
+
 # The longest synthesis that a client may wait for on one connection; longer texts are for jobs. On a T4, where
 # IndexTTS2 takes about 1.2 s a character, these are 500 characters.
 LONGEST_SYNTHESIS_SECONDS = 600
@@ -20,6 +23,8 @@ TERMINATION_HOOK_SECONDS = 900
 
 # Worst case from launch to a warm engine: lazy volume blocks, image, weights, 131 s of model loading on a T4.
 COLD_START_SECONDS = 900
+# What a node's server may take until it starts to load: the image and the weights, both from far away.
+START_SECONDS = 1800 + FIRST_FILL_SECONDS
 # What a cold start takes when nothing is wrong; the alarm asks above it.
 USUAL_COLD_START_SECONDS = 480
 
@@ -29,3 +34,8 @@ HEALTH_INTERVAL_SECONDS = 15
 HEALTH_TIMEOUT_SECONDS = 5
 UNHEALTHY_AFTER = 10
 HEALTHY_AFTER = 2
+
+
+def grace_seconds(weights: WeightsSettings) -> int:
+    """How long the group waits for a new node's first word: a start's worst, and the filling of an empty bucket."""
+    return COLD_START_SECONDS + (FIRST_FILL_SECONDS if may_fill(weights) else 0)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.aws.timing import STOP_SECONDS
+from components.aws.timing import START_SECONDS, STOP_SECONDS
 from components.contracts import SERVER_PORT
+from components.node_scripts import SCRIPTS
+from components.node_weights import weights_environment
 from components.server_environment import SERVER_UID, ServerUrls, server_environment, single_lines
+from components.settings import EngineSettings, WeightsSettings
 
-TEMPLATE = Path(__file__).with_name("user_data.sh")
+SETTINGS = Path(__file__).with_name("user_data.sh")
+PROGRAMS = Path(__file__).with_name("boot.sh")
 # Of the raw script: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
 MAX_BYTES = 16_384
+
+# Its alphabet has nothing that could end a Python text or a here document.
+UNPACK = """\
+python3 - > /usr/local/lib/indextts2/boot.sh <<'END_OF_FILE'
+import base64, bz2, sys
+sys.stdout.buffer.write(bz2.decompress(base64.b85decode("{}")))
+END_OF_FILE
+exec bash /usr/local/lib/indextts2/boot.sh
+"""
 
 # The namespace of what nodes report; their role may write to no other.
 NAMESPACE = "IndexTTS2"
@@ -22,6 +36,8 @@ NAMESPACE = "IndexTTS2"
 POLL_SECONDS = 5
 # What the group is given, after a spot notice, to take the node out of the load balancer.
 SPOT_GRACE_SECONDS = 20
+# What is left after both of the notice's two minutes for what the server speaks, and ten to spare.
+SPOT_WORK_SECONDS = 85
 
 
 @dataclass(frozen=True)
@@ -36,23 +52,32 @@ class Boot:
     """The registry to log in to with the instance's role; empty for a registry that is open to all."""
     keys_secret: str
     log_group: str
-    engine: str
+    engine: EngineSettings
+    weights: WeightsSettings
     urls: ServerUrls
 
 
 def user_data(boot: Boot) -> str:
     """The script in base64, as a launch template takes it.
 
+    What is the same on every instance travels packed. By bz2, whose output has been the same for years: another zlib's
+    is another, and a node's template must not change with the machine that deploys it.
+
     Raises ValueError if the script is longer than an instance accepts, or a value could not stand in a file's line.
     """
-    script = render(boot)
+    script = settings(boot) + UNPACK.format(base64.b85encode(bz2.compress(programs().encode())).decode())
     if len(script.encode()) >= MAX_BYTES:
         raise ValueError(f"the user data has {len(script.encode())} bytes, and AWS takes less than {MAX_BYTES}")
     return base64.b64encode(script.encode()).decode()
 
 
 def render(boot: Boot) -> str:
-    """The script itself."""
+    """The script itself, with nothing packed."""
+    return settings(boot) + programs()
+
+
+def settings(boot: Boot) -> str:
+    """Its first part, which writes down what the instance must know."""
     node = {
         "REGION": boot.region,
         "FLEET": boot.fleet,
@@ -67,12 +92,28 @@ def render(boot: Boot) -> str:
         "STOP_SECONDS": str(STOP_SECONDS),
         "POLL_SECONDS": str(POLL_SECONDS),
         "SPOT_GRACE_SECONDS": str(SPOT_GRACE_SECONDS),
+        "SPOT_WORK_SECONDS": str(SPOT_WORK_SECONDS),
+        "START_SECONDS": str(START_SECONDS),
+        "WEIGHTS": boot.weights.name or "",
+        "WEIGHTS_DIR": "",  # the script finds out where
     }
-    # The first is read by a shell, the second by docker, which takes each line as it is.
-    node_lines = "\n".join(f"{name}={shlex.quote(value)}" for name, value in single_lines(node).items())
     server = server_environment(boot.engine, boot.image, boot.urls)
-    server_lines = "\n".join(f"{name}={value}" for name, value in single_lines(server).items())
-    template = TEMPLATE.read_text(encoding="utf-8")
+    weights = weights_environment(boot.weights, boot.urls.store)
+    # The first is read by a shell, the others by docker, which takes each line as it is.
+    places = {
+        "@NODE_ENV@": "\n".join(f"{name}={shlex.quote(value)}" for name, value in single_lines(node).items()),
+        "@SERVER_ENV@": "\n".join(f"{name}={value}" for name, value in single_lines(server).items()),
+        "@WEIGHTS_ENV@": "\n".join(f"{name}={value}" for name, value in single_lines(weights).items()),
+    }
+    template = SETTINGS.read_text(encoding="utf-8")
     # At once, so that no value is searched for the other's place.
-    places = {"@NODE_ENV@": node_lines, "@SERVER_ENV@": server_lines}
     return "#!/bin/bash\n" + re.sub("|".join(places), lambda match: places[match[0]], template)
+
+
+def programs() -> str:
+    """Its second part, the same on every instance."""
+    written = "\n".join(
+        f"cat > /usr/local/lib/indextts2/{name} <<'END_OF_FILE'\n{path.read_text(encoding='utf-8')}END_OF_FILE"
+        for name, path in SCRIPTS.items()
+    )
+    return PROGRAMS.read_text(encoding="utf-8").replace("@SCRIPTS@", written)

@@ -2,7 +2,8 @@
 
 from components.settings.alicloud import AlicloudSettings
 from components.settings.aws import AwsSettings
-from components.settings.base import EngineSettings, SettingsError, StackSettings, StorageSettings
+from components.settings.base import SettingsError, StackSettings, StorageSettings
+from components.settings.engine import EngineSettings, WeightsSettings
 from components.settings.load import NAMESPACE, PROJECT_FILE, TARGETS, load
 from components.settings.local import LOCAL_CLIENT, MAX_REPLICAS, LocalSettings
 
@@ -19,5 +20,6 @@ __all__ = [
     "SettingsError",
     "StackSettings",
     "StorageSettings",
+    "WeightsSettings",
     "load",
 ]

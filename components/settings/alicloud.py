@@ -11,15 +11,16 @@ from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
 
 from components.settings import alicloud_instance_types
 from components.settings.alicloud_access import AccessSettings
-from components.settings.alicloud_disk import DiskSettings
+from components.settings.alicloud_disk import LEAST_GIB_WITH_WEIGHTS, DiskSettings
 from components.settings.alicloud_network import NetworkSettings
 from components.settings.alicloud_regions import REGIONS
 from components.settings.alicloud_registry import BuildSettings, RegistrySettings
-from components.settings.base import Given
 from components.settings.cloud import (
     AlarmSettings,
     CloudSettings,
     ImageReference,
+    check_image,
+    check_precision,
     check_tags,
     check_zones,
     keys_fit,
@@ -27,7 +28,7 @@ from components.settings.cloud import (
     schedule_or_none,
     type_problems,
 )
-from components.settings.model import Model
+from components.settings.model import Given, Model
 from components.settings.schedule import ScheduleSettings
 
 # An encrypted parameter's value:
@@ -160,14 +161,26 @@ class AlicloudSettings(CloudSettings):
 
     @field_validator("instance_types")
     @classmethod
-    def _types_can_be_nodes(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+    def _types_can_be_nodes(cls, types: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         problems = type_problems(types, alicloud_instance_types.problem, "ecs.gn6i-c4g1.xlarge")
         # https://www.alibabacloud.com/help/en/auto-scaling/developer-reference/api-createscalinggroup
         if len(types) > 10:
             problems.append(f"names {len(types)} types; a scaling group takes 10 at the most")
         if problems:
             raise ValueError("; ".join(problems))
+        check_precision(info.data.get("engine"), types, alicloud_instance_types.gpu)
         return types
+
+    @field_validator("disk")
+    @classmethod
+    def _disk_holds_the_weights(cls, disk: DiskSettings, info: ValidationInfo) -> DiskSettings:
+        engine = info.data.get("engine")
+        if engine is not None and engine.version and disk.gib < LEAST_GIB_WITH_WEIGHTS:
+            raise ValueError(
+                f"disk.gib is {disk.gib}, and a node with engine indextts2 needs {LEAST_GIB_WITH_WEIGHTS}: 100 for the "
+                "system image, the rest for the server's image and the weights; give that, or more"
+            )
+        return disk
 
     @field_validator("registry_password")
     @classmethod
@@ -189,6 +202,7 @@ class AlicloudSettings(CloudSettings):
     @field_validator("image")
     @classmethod
     def _there_is_an_image(cls, image: str | None, info: ValidationInfo) -> str | None:
+        check_image(info.data.get("engine"), image)
         registry = info.data.get("registry")
         if registry is None:
             return image

@@ -6,8 +6,8 @@ import re
 
 from pydantic import ValidationInfo, field_validator
 
-from components.settings.base import Given
 from components.settings.cloud import PublicAddressSettings, is_domain
+from components.settings.model import Given
 
 # Certificate Management Service's own id and the region of the site that holds it, as load balancers take it:
 # https://www.alibabacloud.com/help/en/slb/application-load-balancer/developer-reference/api-alb-2020-06-16-createlistener

@@ -10,6 +10,9 @@ from components.settings.model import Model
 
 # https://www.alibabacloud.com/help/en/ecs/user-guide/essds: the smallest disk of each level, GiB.
 _LEAST_OF_LEVEL = {"PL0": 1, "PL1": 20, "PL2": 461, "PL3": 1261}
+# Beside the system image's 100 GiB: the server's image, about 10 GB unpacked and half of that as it comes, and weights
+# of about 9 GB.
+LEAST_GIB_WITH_WEIGHTS = 130
 # What people try and what is wrong with it.
 _DISKS_REFUSED = {
     "cloud_auto": "is not taken by the launch templates of a scaling group",

@@ -84,6 +84,11 @@ def vcpus(instance_type: str) -> int:
     return _all()[instance_type]
 
 
+def gpu(instance_type: str) -> str:
+    """The GPU of a type that `problem` finds nothing wrong with."""
+    return FAMILIES[instance_type.split(".")[1].partition("-")[0]].gpu
+
+
 def names() -> tuple[str, ...]:
     """Every type that a node can be."""
     return tuple(_all())

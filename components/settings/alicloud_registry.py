@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from components.settings.base import Given
 from components.settings.cloud import matching
-from components.settings.model import Model
+from components.settings.model import Given, Model
 
 # https://www.alibabacloud.com/help/en/acr/developer-reference/api-cr-2018-12-01-createnamespace
 Namespace = Annotated[
@@ -97,7 +96,7 @@ class RegistrySettings(Model):
 class BuildSettings(Model):
     """From where the image's build takes what it needs; None stands for what inference/Dockerfile names itself.
 
-    `base_image`: a Python image. `pip_index`: the address of a package index.
+    `base_image`: a Python image. `pip_index`: the address of a package index. `debian_mirror`: of Debian's packages.
     """
 
     base_image: Given[Annotated[str, matching(r"[a-z0-9][a-zA-Z0-9._:/@-]{0,400}", "is no image's name")]]
@@ -107,6 +106,15 @@ class BuildSettings(Model):
             matching(
                 r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._/-]*",
                 "is no index; write it like https://HOST/simple/, without user and password",
+            ),
+        ]
+    ]
+    debian_mirror: Given[
+        Annotated[
+            str,
+            matching(
+                r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*",
+                "is no mirror; write it like https://HOST, without a / at its end, and without user and password",
             ),
         ]
     ]

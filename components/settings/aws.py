@@ -11,13 +11,14 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from components.settings import aws_instance_types
 from components.settings.aws_access import AccessSettings
 from components.settings.aws_regions import REGIONS
-from components.settings.base import Given, Items
 from components.settings.clients import ClientSettings
 from components.settings.cloud import (
     AlarmSettings,
     CloudNetworkSettings,
     CloudSettings,
     ImageReference,
+    check_image,
+    check_precision,
     check_tags,
     check_zones,
     keys_fit,
@@ -25,6 +26,7 @@ from components.settings.cloud import (
     schedule_or_none,
     type_problems,
 )
+from components.settings.model import Given, Items
 from components.settings.schedule import ScheduleSettings
 
 # A secret's value: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
@@ -123,11 +125,18 @@ class AwsSettings(CloudSettings):
 
     @field_validator("instance_types")
     @classmethod
-    def _types_can_be_nodes(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+    def _types_can_be_nodes(cls, types: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         problems = type_problems(types, aws_instance_types.problem, "g4dn.xlarge")
         if problems:
             raise ValueError("; ".join(problems))
+        check_precision(info.data.get("engine"), types, aws_instance_types.gpu)
         return types
+
+    @field_validator("image")
+    @classmethod
+    def _it_has_the_engine(cls, image: str | None, info: ValidationInfo) -> str | None:
+        check_image(info.data.get("engine"), image)
+        return image
 
     @field_validator("ami")
     @classmethod

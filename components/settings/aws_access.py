@@ -6,8 +6,8 @@ import re
 
 from pydantic import ValidationInfo, field_validator
 
-from components.settings.base import Given
 from components.settings.cloud import PublicAddressSettings, is_domain
+from components.settings.model import Given
 
 _CERTIFICATE = re.compile(r"arn:aws:acm:(?P<region>[a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
 _ZONE_ID = re.compile(r"Z[A-Z0-9]{1,31}")

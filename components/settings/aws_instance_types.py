@@ -56,6 +56,11 @@ def vcpus(instance_type: str) -> int:
     return FAMILIES[family].sizes[size]
 
 
+def gpu(instance_type: str) -> str:
+    """The GPU of a type that `problem` finds nothing wrong with."""
+    return FAMILIES[instance_type.partition(".")[0]].gpu
+
+
 def quota_group(instance_type: str) -> QuotaGroup:
     """Which of the account's vCPU quotas the type counts against."""
     return FAMILIES[instance_type.partition(".")[0]].quota

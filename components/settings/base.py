@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import ClassVar
 
 import pulumi
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from components.settings.clients import ClientKeys, ClientName, ClientSettings, Keys, shared_keys
+from components.settings.engine import EngineSettings
 from components.settings.model import Model
 
 
@@ -19,32 +20,11 @@ class SettingsError(pulumi.RunError):
         self.problems = problems
 
 
-class EngineSettings(Model):
-    """Which engine speaks."""
-
-    name: Literal["espeak"]
-
-
 class StorageSettings(Model):
     """What happens to stored objects. Results, and the records of the jobs that made them, are kept `result_days`."""
 
     force_destroy: bool
     result_days: int = Field(ge=1, le=3650)
-
-
-def _list_as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _empty_as_none(value: Any) -> Any:
-    return None if value == "" else value
-
-
-T = TypeVar("T")
-# The CLI gives lists, and a frozen model should hold nothing that can be changed.
-Items = Annotated[tuple[T, ...], BeforeValidator(_list_as_tuple)]
-# The CLI wants a default of the key's own type, so that "" stands for what is not given.
-Given = Annotated[T | None, BeforeValidator(_empty_as_none)]
 
 
 class StackSettings(Model):

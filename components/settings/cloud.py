@@ -10,9 +10,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from components.settings import cidr
-from components.settings.base import Given, Items, StackSettings, StorageSettings
+from components.settings.base import StackSettings, StorageSettings
 from components.settings.clients import ClientSettings, Keys, keys_file
-from components.settings.model import Model
+from components.settings.engine import EngineSettings, WeightsSettings, weights_of
+from components.settings.gpus import precision_problem
+from components.settings.model import Given, Items, Model
 
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -72,6 +74,30 @@ def type_problems(types: tuple[str, ...], problem: Callable[[str], str | None], 
     if len(set(types)) < len(types):
         problems.append("names a type twice; name each once")
     return problems
+
+
+def check_precision(engine: EngineSettings | None, types: tuple[str, ...], gpu: Callable[[str], str]) -> None:
+    """Raises ValueError for types whose GPUs cannot run the engine as it is set; `gpu` says which GPU a type has.
+
+    `engine` is None where it is itself wrong, which is told there.
+    """
+    problems = [text for kind in types if engine and (text := precision_problem(engine, kind, gpu(kind)))]
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def check_image(engine: EngineSettings | None, image: str | None) -> None:
+    """Raises ValueError where no image could be built for the engine. `engine` is None where it is itself wrong."""
+    if image is None and engine is not None and engine.version == "2":
+        raise ValueError(
+            "is empty, and the image that is built has version 2.5 alone: no package index has version 2; give an "
+            "image of your own with it, or set engine.version to 2.5"
+        )
+
+
+def in_mainland_china(region: str) -> bool:
+    """Whether a region lies behind the border that Hugging Face cannot be reached across. Hong Kong does not."""
+    return region.startswith("cn-") and region != "cn-hongkong"
 
 
 def check_tags(tags: Mapping[str, str], problem: Callable[[str, str], str | None], most: int) -> None:
@@ -204,6 +230,7 @@ class CloudSettings(StackSettings):
 
     region: str
     zones: Items[str]
+    weights: WeightsSettings
     instance_types: Items[str]
     nodes: NodesSettings
     storage: CloudStorageSettings
@@ -214,6 +241,14 @@ class CloudSettings(StackSettings):
     def place(self) -> str:
         """The region."""
         return self.region
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_of_the_engine(cls, given: WeightsSettings, info: ValidationInfo) -> WeightsSettings:
+        engine, region = info.data.get("engine"), info.data.get("region")
+        if engine is None or region is None:
+            return given  # what is wrong there is told there
+        return weights_of(engine, given, mainland=in_mainland_china(region))
 
     @field_validator("api_keys")
     @classmethod

@@ -16,12 +16,12 @@ class TestNothingIsChanged:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            fresh.configure(prot="1", replicas="0", port=str(port))
+            fresh.configure(prot="1", replicas="-1", port=str(port))
             for command in (["preview"], ["up", "--yes", "--skip-preview"]):
                 done = fresh.pulumi(*command, "--stack", fresh.name, check=False)
                 assert done.returncode
                 assert "indextts2:prot: there is no such key; did you mean port?" in done.stdout
-                assert "indextts2:replicas: 0: should be greater than or equal to 1" in done.stdout
+                assert "indextts2:replicas: -1: should be greater than or equal to 0" in done.stdout
                 assert "Traceback" not in done.stdout
             fresh.pulumi("config", "rm", "indextts2:prot", "--stack", fresh.name)
             fresh.configure(replicas="2", dataDir=str(fresh.project / "Pulumi.yaml" / "data"))
@@ -37,7 +37,7 @@ class TestNothingIsChanged:
     def test_a_server_that_refuses_its_settings_fails_the_update_with_its_own_words(self, fresh: LocalStack):
         service = fresh.project / "components" / "local" / "fleet.py"
         text = service.read_text()
-        service.write_text(text.replace('"SPEECH_ENGINE": settings.engine.name', '"SPEECH_ENGINE": "festival"'))
+        service.write_text(text.replace("**engine.environment(settings, layout)", '"SPEECH_ENGINE": "festival"'))
         done = fresh.up(check=False)
         assert "server-0 fails again and again" in done
         assert "festival" in done

@@ -12,11 +12,13 @@ LOCAL_TYPES = {
     f"pulumi-python:dynamic/local:{name}": frozenset(properties.split())
     for name, properties in {
         "Directory": "dataDir forceDestroy present",
-        "QueueFile": "dataDir forceDestroy state",
-        "KeysFile": "dataDir clients ownLimits generated intact",
+        "QueueFile": "dataDir contained forceDestroy state",
+        "KeysFile": "dataDir contained clients ownLimits generated intact",
         "Supervisor": "dataDir owner configuration running",
-        "Replicas": "dataDir replicas environment python configuration ready",
+        "Replicas": "dataDir replicas environment python container configuration ready",
         "Proxy": "dataDir host port url configuration answers",
+        "ContainerImage": "docker reference target arguments network made present image",
+        "Weights": "dataDir folder python version url fetched state",
     }.items()
 }
 KEY = "a-key-of-a-studio-that-is-long-enough-0123456789"
@@ -42,7 +44,7 @@ class TestLocalTarget:
                     f"indextts2:local:{part}"
                     for part in ("ObjectStore", "JobQueue", "ApiKeys", "ServerImage", "GpuFleet", "LoadBalancer")
                 ),
-                *LOCAL_TYPES,
+                *(one for one in LOCAL_TYPES if not one.endswith((":Weights", ":ContainerImage"))),
             ]
         )
 
@@ -72,6 +74,25 @@ class TestLocalTarget:
         }
         assert replicas.urn in recorder.of_type(":Proxy").depends_on
 
+    def test_weights_that_the_stack_fetches_are_there_before_the_servers(self, tmp_path):
+        engine, weights = '{"name": "indextts2"}', '{"store": "s3://bucket?region=us-west-2"}'
+        recorder, outputs = run(tmp_path, engine=engine, weights=weights)
+        fetched, replicas = recorder.of_type(":Weights"), recorder.of_type(":Replicas")
+        assert fetched.inputs["folder"] == str(tmp_path / "data" / "weights" / "indextts-2.5")
+        assert fetched.urn in replicas.depends_on
+        assert replicas.inputs["environment"]["SPEECH_ENGINE_WEIGHTS"] == fetched.inputs["folder"]
+        assert replicas.inputs["python"].endswith(".local/engine/bin/python")
+        assert outputs["image"]["value"].startswith("indextts2@sha256:")
+
+    def test_servers_in_containers_have_an_image_first_and_nothing_secret_in_their_commands(self, tmp_path):
+        recorder, outputs = run(tmp_path, runtime="container", image="registry.example/speech:1")
+        image, replicas = recorder.of_type(":ContainerImage"), recorder.of_type(":Replicas")
+        assert (image.inputs["reference"], image.inputs["target"]) == ("registry.example/speech:1", "")
+        assert image.urn in replicas.depends_on
+        assert outputs["queue"]["value"] == f"sqlite:///{tmp_path}/data/queue/queue.sqlite"
+        assert outputs["apiKeysSecret"]["value"] == str(tmp_path / "data" / "keys" / "keys.json")
+        assert replicas.inputs["environment"]["SPEECH_API_KEYS_FILE"] == outputs["apiKeysSecret"]["value"]
+
     def test_a_change_of_replicas_leaves_the_proxy_as_it_is(self, tmp_path):
         two, four = run(tmp_path)[0], run(tmp_path, replicas="4")[0]
         assert four.of_type(":Replicas").inputs["replicas"] == 4
@@ -97,8 +118,8 @@ class TestSecrets:
 
 class TestProblems:
     def test_nothing_is_registered_when_the_settings_are_wrong(self, tmp_path):
-        with pytest.raises(SettingsError, match="indextts2:replicas: 0"):
-            run(tmp_path, replicas="0", prot="1")
+        with pytest.raises(SettingsError, match="indextts2:replicas: -1"):
+            run(tmp_path, replicas="-1", prot="1")
 
     def test_the_machine_is_looked_at_unless_checks_are_off(self, tmp_path):
         (tmp_path / "data").write_text("a file where a directory must be")

@@ -14,10 +14,16 @@ IMAGE = f"registry.example.com/speech@sha256:{'a' * 64}"
 DOMAIN = "speech.example.com"
 STACKS = {
     "aws": aws_part.as_config(
-        image=IMAGE, access={"domain": DOMAIN, "hostedZone": "Z0123456789ABCDEFGHIJ"}, nodes={"max": 2}
+        image=IMAGE,
+        engine={"name": "indextts2"},
+        access={"domain": DOMAIN, "hostedZone": "Z0123456789ABCDEFGHIJ"},
+        nodes={"max": 2},
     ),
     "alicloud": alicloud_part.as_config(
-        image=IMAGE, access={"domain": DOMAIN, "certificate": "12345678-cn-hangzhou"}, nodes={"max": 2}
+        image=IMAGE,
+        engine={"name": "indextts2"},
+        access={"domain": DOMAIN, "certificate": "12345678-cn-hangzhou"},
+        nodes={"max": 2},
     ),
 }
 TEMPLATES = {"aws": "ec2/launchTemplate:LaunchTemplate", "alicloud": "ecs/ecsLaunchTemplate:EcsLaunchTemplate"}
@@ -83,7 +89,9 @@ class TestServers:
             "SPEECH_STORE",
             "SPEECH_QUEUE",
             "SPEECH_TOPIC",
+            "SPEECH_WEIGHTS_SOURCE",
         }
+        assert aws["SPEECH_ENGINE_WEIGHTS"] == aws["SPEECH_WEIGHTS_DIR"]
 
     @pytest.mark.parametrize("cloud", STACKS)
     def test_the_urls_are_of_their_cloud(self, ran, cloud: str):

@@ -77,7 +77,7 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("key", "value", "said"),
         [
-            ("replicas", "0", "indextts2:replicas: 0: should be greater than or equal to 1"),
+            ("replicas", "-1", "indextts2:replicas: -1: should be greater than or equal to 0"),
             ("replicas", "65", "indextts2:replicas: 65: should be less than or equal to 64"),
             ("replicas", "2.5", "indextts2:replicas: '2.5' is not of type integer"),
             ("replicas", "true", "indextts2:replicas: 'true' is not of type integer"),
@@ -99,7 +99,7 @@ class TestProblems:
         assert any(said in text for text in problems(**{key: value})), problems(**{key: value})
 
     def test_all_are_said_at_once(self):
-        found = problems(replicas="0", port="0", host="nowhere", prot="1", storage='{"x": 1}')
+        found = problems(replicas="-1", port="0", host="nowhere", prot="1", storage='{"x": 1}')
         assert [text.split(": ")[0] for text in sorted(found)] == [
             "indextts2:host",
             "indextts2:port",

@@ -44,6 +44,7 @@ class Node:
         self.group = group
         self.group_every = float(environment["GROUP_SECONDS"])
         self.spot_grace = float(environment["SPOT_GRACE_SECONDS"])
+        self.spot_work = environment["SPOT_WORK_SECONDS"]
         self.port = environment["SERVER_PORT"]
         # Not in the process: a restart of it must not ask for one more instance again.
         self.asked = pathlib.Path(environment["RUN_DIR"]) / "asked-for-one-more.json"
@@ -61,7 +62,7 @@ class Node:
             # which loses no request; it is given a moment for it.
             self.noticed = self.noticed or now
             if now - self.noticed >= self.spot_grace:
-                self.drain("a spot notice")
+                self.drain("a spot notice", self.spot_work)
         if now >= self.next_look:
             # Spread, so that a fleet does not ask as one.
             self.next_look = now + self.group_every * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
@@ -135,11 +136,17 @@ class Node:
         except OSError:
             return False
 
-    def drain(self, why):
-        """Returns when the server has finished or its time is up."""
+    def drain(self, why, within=None):
+        """Returns when the server has finished or its time is up.
+
+        `within`: seconds that are left, as text. The server then gives back at once what it will not finish.
+        """
         if self.drained:
             return
         _say(f"{why}; the server finishes what it speaks")
+        if within is not None:
+            order = ["docker", "exec", "speech", "indextts2", "node", "drain", "--stay"]
+            subprocess.run(["timeout", within, *order, "--within", within, "--reason", why], check=False)
         subprocess.run(["systemctl", "stop", "indextts2-server.service"], check=False)
         self.drained = True
 

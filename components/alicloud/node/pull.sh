@@ -7,3 +7,4 @@ export DOCKER_CONFIG=$RUN_DIR/docker
 install -d -m 0700 "$DOCKER_CONFIG"
 if [[ -n $REGISTRY_HOST ]]; then python3 -m node.registry; fi
 docker pull --quiet "$IMAGE"
+bash "$(dirname "$0")/phase.sh" image "$SECONDS"

@@ -9,8 +9,9 @@ https://www.alibabacloud.com/help/en/auto-scaling/developer-reference/api-ess-20
 STAY, ADD, LEAVE, REPLACE = "stay", "add one", "leave", "be replaced"
 
 
-# A node that did not come up in this time is not coming: longer than the group waits for its first word.
-PATIENCE_SECONDS = 1500
+# A node that did not come up in this time is not coming: longer than the group waits for its first word, even of one
+# that fills a bucket with weights.
+PATIENCE_SECONDS = 3300
 
 
 def outdated(members, group):

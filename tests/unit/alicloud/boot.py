@@ -1,8 +1,11 @@
 """What a node of the tests is told."""
 
+import dataclasses
+
 from components.alicloud.ram import NodeAccess
 from components.alicloud.user_data import Boot
 from components.server_environment import ServerUrls
+from tests.unit.engines import ESPEAK, INDEXTTS2, NO_WEIGHTS, WEIGHTS
 
 REGION, ACCOUNT = "cn-hangzhou", "1234567890123456"
 REGISTRY = "studio-registry-vpc.cn-hangzhou.cr.aliyuncs.com"
@@ -18,7 +21,8 @@ BOOT = Boot(
     keys_kind="parameter",
     keys_name="speech-test-api-keys-01234567",
     metric_group="7654321",
-    engine="espeak",
+    engine=ESPEAK,
+    weights=NO_WEIGHTS,
     urls=ServerUrls(
         store="oss://speech-test-objects-01234567?region=cn-hangzhou&internal=true",
         queue=f"smq://cn-hangzhou/{ACCOUNT}/speech-test-jobs-01234567?internal=true",
@@ -26,6 +30,7 @@ BOOT = Boot(
         public="https://speech.example.com",
     ),
 )
+MODEL_BOOT = dataclasses.replace(BOOT, engine=INDEXTTS2, weights=WEIGHTS)
 ACCESS = NodeAccess(
     region=REGION,
     account=ACCOUNT,
@@ -39,4 +44,6 @@ ACCESS = NodeAccess(
     registry_instance=INSTANCE_OF_REGISTRY,
     registry_repository="speech/server",
     registry_password=None,
+    weights=WEIGHTS.name,
+    may_fill=True,
 )

@@ -334,7 +334,7 @@ class TestSurvey:
     def test_an_image_larger_than_the_disk(self, answers):
         answers["image"] = Image("x86_64", 200)
         (problem,) = problems()
-        assert "needs a disk of 200 GiB, and disk.gib is 120; raise disk.gib" in problem
+        assert "needs a disk of 200 GiB, and disk.gib is 130; raise disk.gib" in problem
 
     def test_an_image_of_another_region(self, answers):
         answers["image"] = None

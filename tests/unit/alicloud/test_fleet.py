@@ -18,6 +18,7 @@ from components.alicloud.timing import (
     UNHEALTHY_AFTER,
     WARM_HOOK_SECONDS,
 )
+from components.node_weights import FIRST_FILL_SECONDS
 from components.server_environment import DRAIN_SECONDS, LONGEST_WAIT_SECONDS
 from tests.unit.alicloud.every_part import every_part
 from tests.unit.alicloud.node.shipped import files_of, settings_of
@@ -45,7 +46,7 @@ class TestTimes:
         answer = LONGEST_SYNTHESIS_SECONDS + LONGEST_WAIT_SECONDS
         assert answer <= REQUEST_TIMEOUT_SECONDS <= DRAIN_SECONDS < STOP_SECONDS < DRAIN_HOOK_SECONDS
         assert REQUEST_TIMEOUT_SECONDS < DRAIN_CONNECTIONS_SECONDS
-        assert WARM_HOOK_SECONDS < PATIENCE_SECONDS
+        assert WARM_HOOK_SECONDS + FIRST_FILL_SECONDS < PATIENCE_SECONDS
 
     def test_they_are_within_what_the_services_take(self):
         assert max(REQUEST_TIMEOUT_SECONDS, IDLE_TIMEOUT_SECONDS) <= 600
@@ -138,6 +139,24 @@ class TestGroup:
         assert set(hooks) == {"SCALE_OUT", "SCALE_IN"}
         assert (hooks["SCALE_OUT"]["defaultResult"], hooks["SCALE_OUT"]["heartbeatTimeout"]) == ("ABANDON", 1200)
         assert (hooks["SCALE_IN"]["defaultResult"], hooks["SCALE_IN"]["heartbeatTimeout"]) == ("CONTINUE", 900)
+
+    def test_a_node_that_may_have_to_fill_the_bucket_is_given_the_time(self):
+        model, filled = {"engine": {"name": "indextts2"}}, {"weights": {"source": "none"}}
+        for values, seconds in ((model, WARM_HOOK_SECONDS + FIRST_FILL_SECONDS), ({**model, **filled}, 1200)):
+            made = every_part(**values)[0]
+            hooks = {one.values["lifecycleTransition"]: one.values for one in made.all_of_type(":LifecycleHook")}
+            assert hooks["SCALE_OUT"]["heartbeatTimeout"] == seconds <= 21_600
+            rules = {one.values["scalingRuleName"].rpartition("-")[2]: one for one in made.all_of_type(":ScalingRule")}
+            assert rules["wake"].values["cooldown"] == seconds
+
+    def test_nodes_of_a_model_know_their_weights_and_may_read_them(self):
+        recorder = every_part(engine={"name": "indextts2", "lowMemory": True})[0]
+        told = base64.b64decode(recorder.of_type(":EcsLaunchTemplate").values["userData"]).decode()
+        assert "\nSPEECH_ENGINE=indextts2\nSPEECH_ENGINE_WEIGHTS=/weights\nSPEECH_ENGINE_VERSION=2.5\n" in told
+        assert "\nSPEECH_ENGINE_LOW_MEMORY=true\n" in told
+        assert "\nSPEECH_WEIGHTS_SOURCE=modelscope://IndexTeam/IndexTTS-2.5\n" in told
+        policies = [one.values["policyDocument"] for one in recorder.all_of_type("ram/policy:Policy")]
+        assert any("/weights/indextts-2.5/*" in text for text in policies)
 
     def test_it_asks_the_load_balancer_whether_a_node_is_well(self):
         assert group().values["healthCheckTypes"] == ["ECS", "LOAD_BALANCER"]

@@ -5,12 +5,16 @@ import json
 import pulumi
 import pytest
 
-from components.alicloud.image import ServerImage, build_arguments, build_tag, pulled_as
+from components.alicloud.image import ServerImage, build_arguments, pulled_as
 from components.contracts import ServerImageArgs
-from components.image_source import INFERENCE
+from components.image_source import INFERENCE, build_tag
 from tests.unit.alicloud.one_part import DIGEST, ENTERPRISE, PERSONAL, alicloud_settings, register
 
-BUILD = {"baseImage": "mirror.example.com/python:3.12-slim-bookworm", "pipIndex": "https://mirror.example.com/simple/"}
+BUILD = {
+    "baseImage": "mirror.example.com/python:3.12-slim-bookworm",
+    "pipIndex": "https://mirror.example.com/simple/",
+    "debianMirror": "http://mirror.example.com",
+}
 INSTANCES = {
     "alicloud:cs/getRegistryEnterpriseInstances:getRegistryEnterpriseInstances": {
         "id": "1",
@@ -102,7 +106,16 @@ class TestBuilt:
         build = recorder.of_type(":Image").values["build"]
         assert build["platform"] == "linux/amd64"
         assert build["context"] == str(INFERENCE)
-        assert build["args"] == {"BASE_IMAGE": BUILD["baseImage"], "PIP_INDEX_URL": BUILD["pipIndex"]}
+        assert build["args"] == {
+            "BASE_IMAGE": BUILD["baseImage"],
+            "PIP_INDEX_URL": BUILD["pipIndex"],
+            "DEBIAN_MIRROR": BUILD["debianMirror"],
+        }
+
+    def test_it_is_the_one_with_the_stacks_engine(self):
+        for engine, target in (("espeak", "cpu"), ("indextts2", "indextts2")):
+            recorder, _ = image(registry=ENTERPRISE, image="", engine={"name": engine})
+            assert recorder.of_type(":Image").values["build"]["target"] == target
 
     def test_without_mirrors_the_dockerfile_decides(self):
         assert build_arguments(alicloud_settings().build) == {}
@@ -110,9 +123,10 @@ class TestBuilt:
 
 class TestNames:
     def test_another_base_is_another_tag_and_the_same_is_the_same(self):
-        plain, mirrored = alicloud_settings().build, alicloud_settings(build=BUILD).build
-        assert build_tag(plain) == build_tag(alicloud_settings().build) != build_tag(mirrored)
-        assert len(build_tag(plain)) == 16
+        plain, mirrored = (build_arguments(alicloud_settings(build=build).build) for build in ({}, BUILD))
+        assert build_tag("espeak", plain) == build_tag("espeak", {}) != build_tag("espeak", mirrored)
+        assert build_tag("espeak", plain) != build_tag("indextts2", plain)
+        assert len(build_tag("espeak", plain)) == 16
 
     @pytest.mark.parametrize(
         ("node_host", "pulled"),

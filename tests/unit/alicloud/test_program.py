@@ -79,6 +79,11 @@ GRID = {
     "disposable": {"protect": False, "storage": {"forceDestroy": True}},
     "KMS": {"secrets": {"kind": "kms", "kmsInstance": "kst-hzz0123456789abcdefg"}},
     "tagged": {"tags": {"costCenter": "dubbing"}},
+    "the model": {"engine": {"name": "indextts2"}},
+    "the older model, its weights by hand": {
+        "engine": {"name": "indextts2", "version": "2"},
+        "weights": {"name": "ours", "source": "none"},
+    },
     "several clients": {"apiKeys": {"studio": KEY, "school": "s" * 40}},
     "another region": {
         "region": "ap-southeast-1",
@@ -99,6 +104,7 @@ GRID["production"] = {
             "told",
             "protected",
             "tagged",
+            "the model",
         )
         for key, value in GRID[name].items()
     },

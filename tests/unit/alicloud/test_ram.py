@@ -36,7 +36,7 @@ class TestNode:
             assert not any("*" in right for one in policy["Statement"] for right in one["Action"])
 
     @pytest.mark.parametrize(
-        "folder", ["voices", "uploads", "results", "jobs", "clips", "logs", "usage", "audit", "weights"]
+        "folder", ["voices", "uploads", "results", "jobs", "clips", "logs", "usage", "audit", "weights/indextts-2.5"]
     )
     def test_the_server_writes_its_folders_of_its_bucket(self, folder):
         assert f"acs:oss:*:*:{ACCESS.bucket}/{folder}/*" in of("oss:PutObject")
@@ -44,6 +44,15 @@ class TestNode:
     def test_what_is_an_audits_is_never_deleted(self):
         assert {"audit", "usage", "logs", "weights"}.isdisjoint(DELETE_FOLDERS)
         assert of("oss:DeleteObject") == [f"acs:oss:*:*:{ACCESS.bucket}/{folder}/*" for folder in DELETE_FOLDERS]
+
+    def test_weights_that_are_there_are_read_and_never_written(self):
+        policy = node_policy(dataclasses.replace(ACCESS, may_fill=False))
+        weights = f"acs:oss:*:*:{ACCESS.bucket}/weights/indextts-2.5/*"
+        assert weights in of("oss:GetObject", policy)
+        assert weights not in of("oss:PutObject", policy)
+
+    def test_an_engine_without_weights_has_nothing_to_do_with_any(self):
+        assert "weights" not in as_json(node_policy(dataclasses.replace(ACCESS, weights=None, may_fill=False)))
 
     def test_it_lists_its_own_bucket_alone(self):
         assert of("oss:ListObjects") == [f"acs:oss:*:*:{ACCESS.bucket}"]
@@ -96,7 +105,11 @@ class TestForm:
 
     def test_it_fits_a_policy(self):
         # 6,144 characters: https://www.alibabacloud.com/help/en/ram/product-overview/limits
-        long = {field.name: "n" * 63 for field in dataclasses.fields(ACCESS) if field.name not in ("region", "account")}
+        long = {
+            field.name: "n" * 63
+            for field in dataclasses.fields(ACCESS)
+            if field.name not in ("region", "account", "may_fill")
+        }
         assert len(as_json(node_policy(dataclasses.replace(ACCESS, **{**long, "keys_kind": "kms"})))) <= 6144
 
     def test_equal_policies_are_equal_texts(self):

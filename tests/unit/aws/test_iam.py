@@ -28,6 +28,8 @@ ACCESS = NodeAccess(
     keys_arn=f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:speech-api-keys-0123456-AbCdEf",
     log_group_arn=f"arn:aws:logs:us-west-2:{ACCOUNT}:log-group:speech-nodes-0123456",
     repository_arn=f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/speech-0123456",
+    weights="indextts-2.5",
+    may_fill=True,
 )
 # parliament 1.6.4 asks pkg_resources, which setuptools no longer has, for the place of its own files and nothing else.
 LINTER = """
@@ -79,11 +81,11 @@ class TestNodePolicy:
         ("secretsmanager:GetSecretValue", ACCESS.keys_arn),
         *(
             ("s3:GetObject", f"{ACCESS.bucket_arn}/{folder}/a")
-            for folder in ("voices", "uploads", "results", "jobs", "audit", "usage", "weights")
+            for folder in ("voices", "uploads", "results", "jobs", "audit", "usage", "weights/indextts-2.5")
         ),
         *(
             ("s3:PutObject", f"{ACCESS.bucket_arn}/{folder}/a")
-            for folder in ("voices", "uploads", "results", "jobs", "audit", "usage", "logs")
+            for folder in ("voices", "uploads", "results", "jobs", "audit", "usage", "logs", "weights/indextts-2.5")
         ),
         *(("s3:DeleteObject", f"{ACCESS.bucket_arn}/{folder}/a") for folder in ("voices", "uploads", "jobs")),
         ("s3:ListBucket", ACCESS.bucket_arn),
@@ -109,6 +111,9 @@ class TestNodePolicy:
         ("secretsmanager:PutSecretValue", ACCESS.keys_arn),
         ("s3:GetObject", "arn:aws:s3:::another-bucket/voices/a"),
         ("s3:GetObject", f"{ACCESS.bucket_arn}/logs/a"),
+        ("s3:GetObject", f"{ACCESS.bucket_arn}/weights/another/a"),
+        ("s3:PutObject", f"{ACCESS.bucket_arn}/weights/another/a"),
+        ("s3:DeleteObject", f"{ACCESS.bucket_arn}/weights/indextts-2.5/a"),
         ("s3:DeleteObject", f"{ACCESS.bucket_arn}/results/a"),
         ("s3:DeleteObjectVersion", f"{ACCESS.bucket_arn}/voices/a"),
         ("s3:PutBucketPolicy", ACCESS.bucket_arn),
@@ -162,13 +167,22 @@ class TestNodePolicy:
         assert "logs/*" not in listing["Condition"]["StringLikeIfExists"]["s3:prefix"]
         assert "voices/*" in listing["Condition"]["StringLikeIfExists"]["s3:prefix"]
 
+    def test_weights_that_are_there_are_never_written(self):
+        policy = node_policy(dataclasses.replace(ACCESS, may_fill=False))
+        assert allowed("s3:GetObject", f"{ACCESS.bucket_arn}/weights/indextts-2.5/gpt.pth", policy)
+        assert not allowed("s3:PutObject", f"{ACCESS.bucket_arn}/weights/indextts-2.5/gpt.pth", policy)
+
+    def test_an_engine_without_weights_has_nothing_to_do_with_any(self):
+        assert "weights" not in as_json(node_policy(dataclasses.replace(ACCESS, weights=None, may_fill=False)))
+
     def test_an_open_registry_needs_no_right(self):
         policy = node_policy(dataclasses.replace(ACCESS, repository_arn=None))
         assert not [one for one in policy["Statement"] if any("ecr:" in action for action in one["Action"])]
 
     def test_it_fits_a_role(self):
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-        longest = dataclasses.replace(ACCESS, **{name: f"{value}{'x' * 60}" for name, value in vars(ACCESS).items()})
+        texts = {name: f"{value}{'x' * 60}" for name, value in vars(ACCESS).items() if isinstance(value, str)}
+        longest = dataclasses.replace(ACCESS, **texts)
         assert len(as_json(node_policy(longest)).replace(" ", "")) < 10_240
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from components.aws.image import KEPT_IMAGES, ServerImage, ecr_repository, repository_lifecycle
 from components.contracts import ServerImageArgs
-from components.image_source import INFERENCE, source_digest
+from components.image_source import INFERENCE, build_tag, source_digest
 from tests.unit.aws.one_part import aws_settings, register
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -45,13 +45,19 @@ class TestBuilt:
         build = image()[0].of_type(":Image").values["build"]
         assert build["platform"] == "linux/amd64"
         assert build["context"] == str(INFERENCE)
+        assert build["target"] == "cpu"
+
+    def test_another_engine_is_another_target_and_another_tag(self):
+        one, other = (image(engine={"name": name})[0].of_type(":Image").values for name in ("espeak", "indextts2"))
+        assert other["build"]["target"] == "indextts2"
+        assert one["imageName"] != other["imageName"]
 
     def test_nodes_run_it_by_its_digest(self):
         recorder, outputs = image()
         assert "@sha256:" in outputs["reference"]
         assert outputs["registry_host"].endswith("amazonaws.com")
         assert outputs["repository_arn"].startswith("arn:aws:ecr:")
-        assert recorder.of_type(":Image").values["imageName"].endswith(f":{source_digest(INFERENCE)[:16]}")
+        assert recorder.of_type(":Image").values["imageName"].endswith(f":{build_tag('espeak', {})}")
 
     def test_the_registrys_password_travels_as_a_secret(self):
         recorder, outputs = image()

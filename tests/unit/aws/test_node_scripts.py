@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from components.aws.timing import START_SECONDS
 from components.aws.user_data import render
-from tests.unit.aws.test_user_data import BOOT
+from tests.unit.aws.test_user_data import BOOT, MODEL_BOOT
 
 # Each records its name and arguments, then does what the file of its name in $ANSWERS says.
 STAND_IN = """#!/bin/bash
@@ -120,13 +122,16 @@ class TestBoot:
         node = Node(tmp_path)
         for name in ("mountpoint", "lsblk"):
             node.stand_in(name)
-        script = render(BOOT)
-        for place in ("/etc/", "/usr/local/lib/", "/opt/"):
-            script = re.sub(rf"(?<![\w/.]){place}", f"{tmp_path}/root{place}", script)
-        (tmp_path / "boot.sh").write_text(script)
+        self.write(node, BOOT)
         for folder in ("etc/docker", "etc/systemd/system", "opt/dlami/nvme"):
             (tmp_path / "root" / folder).mkdir(parents=True)
         return node
+
+    def write(self, node, boot):
+        script = render(boot)
+        for place in ("/etc/", "/usr/local/lib/", "/opt/", "/var/lib/", "/run/"):
+            script = re.sub(rf"(?<![\w/.]){place}", f"{node.root}/root{place}", script)
+        (node.root / "boot.sh").write_text(script)
 
     def boot(self, node):
         return subprocess.run(
@@ -164,6 +169,39 @@ class TestBoot:
         self.boot(machine)
         assert (machine.root / "root/etc/docker/daemon.json").exists()
 
+    def settings(self, node):
+        lines = (node.root / "root/etc/indextts2/node.env").read_text()
+        shown = subprocess.run(
+            ["bash", "-c", f"{lines}\necho $WEIGHTS_DIR"], capture_output=True, text=True, check=True
+        )
+        return shown.stdout.strip()
+
+    def test_weights_lie_on_the_fast_disk_and_the_servers_user_writes_them(self, machine):
+        self.write(machine, MODEL_BOOT)
+        self.boot(machine)
+        folder = f"{machine.root}/root/opt/dlami/nvme/weights"
+        assert self.settings(machine) == folder
+        assert Path(folder).is_dir()
+        assert f"chown 10001:10001 {folder}" in machine.calls
+
+    def test_weights_lie_beside_the_system_where_there_is_no_local_disk(self, machine):
+        machine.answer("mountpoint.sh", "exit 1")
+        self.write(machine, MODEL_BOOT)
+        self.boot(machine)
+        assert self.settings(machine) == f"{machine.root}/root/var/lib/indextts2/weights"
+
+    def test_an_engine_without_weights_gets_no_folder(self, machine):
+        self.boot(machine)
+        assert self.settings(machine) == ""
+        assert not (machine.root / "root/opt/dlami/nvme/weights").exists()
+
+    def test_the_weights_are_there_before_the_server_starts(self, machine):
+        self.boot(machine)
+        unit = (machine.root / "root/etc/systemd/system/indextts2-server.service").read_text()
+        steps = re.findall(r"^ExecStart(?:Pre)?=.*?(\w+\.sh)", unit, re.M)
+        assert steps == ["keys.sh", "pull.sh", "weights.sh", "server.sh"]
+        assert f"TimeoutStartSec={START_SECONDS}\n" in unit
+
     def test_a_second_time_changes_nothing(self, machine):
         self.boot(machine)
         first = self.tree(machine)
@@ -181,7 +219,9 @@ class TestBoot:
             )
         }  # fmt: skip
         scripts = re.findall(rf"{machine.root}/root/usr/local/lib/indextts2/\S+\.(?:sh|py)", "\n".join(units.values()))
-        assert len(set(scripts)) == 5
+        assert {Path(script).name for script in scripts} == {
+            "drain.sh", "keys.sh", "pull.sh", "report.py", "server.sh", "weights.sh",
+        }  # fmt: skip
         assert all(os.access(path, os.X_OK) for path in scripts)
         enabled = [call for call in machine.calls if "enable" in call]
         assert sorted(re.findall(r"indextts2-\S+", " ".join(enabled))) == [
@@ -300,6 +340,19 @@ class TestServer:
         assert "awslogs-stream=server/i-0123456789abcdef0" in run
         assert run.endswith(BOOT.image)
 
+    def test_it_reads_the_weights_and_cannot_write_them(self, tmp_path):
+        node = Node(tmp_path, boot=MODEL_BOOT)
+        node.answer("docker.sh", "if [[ $1 == wait ]]; then echo 0; fi")
+        settings = tmp_path / "etc/indextts2/node.env"
+        settings.write_text(settings.read_text() + "WEIGHTS_DIR=/fast/weights\n")
+        node.run("server.sh")
+        assert "--volume /fast/weights:/weights:ro" in node.calls_of("docker")[0]
+
+    def test_an_engine_without_weights_has_none(self, node):
+        node.answer("docker.sh", "if [[ $1 == wait ]]; then echo 0; fi")
+        node.run("server.sh")
+        assert ":/weights" not in node.calls_of("docker")[0]
+
 
 class TestDrain:
     COMPLETE = (
@@ -335,10 +388,22 @@ class TestDrain:
         drainer = node.start("drain.sh")
         until(lambda: node.calls_of("systemctl"))
         assert not node.calls_of("aws")
+        assert node.calls_of("docker") == [
+            "docker exec speech indextts2 node drain --stay --within 85 --reason a spot notice"
+        ], "the server knows how long it has, and gives back what it will not finish"
         node.answer("imds-target-lifecycle-state", "Terminated")
         assert drainer.wait(timeout=60) == 0
         assert node.calls_of("systemctl") == [self.STOP]
         assert node.calls_of("aws") == [self.COMPLETE]
+
+    def test_a_server_that_takes_no_orders_is_stopped_all_the_same(self, node):
+        node.answer("imds-target-lifecycle-state", "InService")
+        node.answer("imds-instance-action", '{"action": "terminate"}')
+        node.answer("docker.sh", "exit 1")
+        drainer = node.start("drain.sh")
+        until(lambda: node.calls_of("systemctl"))
+        node.answer("imds-target-lifecycle-state", "Terminated")
+        assert drainer.wait(timeout=60) == 0
 
     def test_a_metadata_service_that_is_silent_stops_nothing(self, node):
         node.answer("curl.sh", "[[ $(grep -c ^curl $ANSWERS/calls) -gt 9 ]] || exit 28\n" + METADATA)

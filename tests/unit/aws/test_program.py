@@ -53,6 +53,12 @@ GRID = {
     "disposable": {"protect": False, "storage": {"forceDestroy": True}},
     "tagged": {"tags": {"costCenter": "dubbing"}},
     "several clients": {"apiKeys": {"studio": KEY, "school": "s" * 40}},
+    "the model": {"engine": {"name": "indextts2"}},
+    "the model in bf16, its weights by hand": {
+        "engine": {"name": "indextts2", "precision": "bf16"},
+        "weights": {"source": "none"},
+        "instanceTypes": ["g5.xlarge"],
+    },
     "another region": {"region": "ap-northeast-1", "zones": ["ap-northeast-1a", "ap-northeast-1c"]},
 }
 # Everything on at once, as in production.
@@ -62,7 +68,7 @@ GRID["production"] = {
     "nodes": {"min": 1, "max": 4, "onDemandBase": 1, "spot": True},
     **{
         key: value
-        for name in ("three types", "three zones", "told and budgeted", "protected")
+        for name in ("three types", "three zones", "told and budgeted", "protected", "the model")
         for key, value in GRID[name].items()
     },
 }

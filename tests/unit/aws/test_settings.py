@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from components.settings import PROJECT_FILE, AwsSettings, SettingsError, load
+from components.settings import PROJECT_FILE, AwsSettings, SettingsError, alicloud_instance_types, load
 from components.settings.aws_instance_types import FAMILIES, problem, quota_group, vcpus
+from components.settings.engine import PRECISIONS
+from components.settings.gpus import COMPUTE_CAPABILITIES, precision_used
 from tests.unit.aws.one_part import KEY, as_config, aws_settings
+from tests.unit.engines import INDEXTTS2
 
 CERTIFICATE = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
 RANGES = ["203.0.113.0/24"]
@@ -48,6 +51,58 @@ class TestDefaults:
         ]
 
 
+class TestEngine:
+    def test_espeak_is_the_default_and_has_no_weights(self):
+        settings = aws_settings()
+        assert (settings.engine.name, settings.engine.version, settings.engine.precision) == ("espeak", None, None)
+        assert settings.weights.name is None
+
+    def test_indextts2_is_the_newest_in_what_the_card_can_do_with_weights_from_hugging_face(self):
+        settings = aws_settings(engine={"name": "indextts2"})
+        engine = settings.engine
+        assert (engine.version, engine.precision, engine.low_memory) == ("2.5", None, None)
+        assert (settings.weights.name, settings.weights.source) == ("indextts-2.5", "hf://IndexTeam/IndexTTS-2.5")
+
+    @pytest.mark.parametrize(("given", "found"), [(2, "2"), (2.5, "2.5"), ("2", "2"), ("", "2.5")])
+    def test_a_version_may_be_the_number_that_yaml_reads(self, given, found):
+        image = f"registry.example.com/speech@sha256:{'a' * 64}"
+        settings = aws_settings(engine={"name": "indextts2", "version": given}, image=image)
+        assert settings.engine.version == found
+        assert settings.weights.name == f"indextts-{found}"
+
+    def test_what_the_stack_names_is_kept(self):
+        weights = {"name": "mine", "source": "modelscope://studio/voices@v3", "endpoint": "https://hub.example.com"}
+        settings = aws_settings(engine={"name": "indextts2", "precision": "fp32", "lowMemory": False}, weights=weights)
+        assert settings.weights.model_dump() == weights
+        assert (settings.engine.precision, settings.engine.low_memory) == ("fp32", False)
+
+    def test_a_card_that_has_bf16_may_run_in_it(self):
+        engine = {"name": "indextts2", "precision": "bf16"}
+        assert aws_settings(engine=engine, instanceTypes=["g5.xlarge", "g6.xlarge"]).engine.precision == "bf16"
+
+    def test_every_gpu_of_the_clouds_is_known(self):
+        families = (*FAMILIES.values(), *alicloud_instance_types.FAMILIES.values())
+        assert {family.gpu for family in families} == COMPUTE_CAPABILITIES.keys()
+        # What the engine chooses by itself counts on it.
+        assert all(family.memory >= 16 for family in families)
+
+    @pytest.mark.parametrize("version", ["2", "2.5"])
+    @pytest.mark.parametrize("gpu", ["T4", "A10G", "H100"])
+    @pytest.mark.parametrize("low_memory", [None, True, False])
+    def test_the_price_counts_on_what_the_engine_chooses_by_itself(self, version, gpu, low_memory):
+        server = pytest.importorskip("speech_server.engines.indextts2.precision", reason="no server here")
+        packages = pytest.importorskip("speech_server.engines.indextts2.packages")
+        package = packages.package_for(version, None)
+        chosen = server.choose_precision("auto", package, COMPUTE_CAPABILITIES[gpu], bool(low_memory))
+        engine = INDEXTTS2.model_copy(update={"version": version, "low_memory": low_memory})
+        assert precision_used(engine, gpu) == chosen
+
+    def test_the_versions_have_the_precisions_that_the_engine_says(self):
+        packages = pytest.importorskip("speech_server.engines.indextts2.packages", reason="no server here")
+        for package in packages.PACKAGES:
+            assert tuple(package.flags) == PRECISIONS[package.version]
+
+
 class TestProblems:
     @pytest.mark.parametrize(
         ("key", "value", "said"),
@@ -55,6 +110,46 @@ class TestProblems:
             ("region", "us-wset-2", "indextts2:region: 'us-wset-2': is no region; did you mean us-west-2?"),
             ("region", "cn-north-1", "indextts2:region: 'cn-north-1': is no region"),
             ("accountId", "12345", "indextts2:accountId: '12345': is no account's id; give its 12 digits"),
+            ("engine", {"name": "indextts"}, "indextts2:engine.name: 'indextts': should be 'espeak' or 'indextts2'"),
+            ("engine", {"name": "indextts2", "version": "3"}, "indextts2:engine.version: '3': should be '2' or '2.5'"),
+            (
+                "engine",
+                {"name": "indextts2", "precision": "fp16"},
+                "indextts2:engine.precision: 'fp16': is no precision",
+            ),
+            (
+                "engine",
+                {"name": "indextts2", "precision": "bf16"},
+                "g4dn.xlarge has a T4 of compute capability 7.5",
+            ),
+            (
+                "engine",
+                {"name": "indextts2", "version": "2"},
+                "indextts2:image: '': is empty, and the image that",
+            ),
+            (
+                "engine",
+                {"precision": "fp32"},
+                "indextts2:engine.precision: 'fp32': is of no use with engine",
+            ),
+            ("engine", {"version": "2.5"}, "indextts2:engine.version: '2.5': is of no use with engine.name espeak"),
+            ("engine", {"lowMemory": True}, "indextts2:engine.lowMemory: True: is of no use with engine.name espeak"),
+            ("weights", {"source": "none"}, "weights.source: the engine espeak has no weights; set engine.name"),
+            (
+                "weights",
+                {"name": "../keys"},
+                "indextts2:weights.name: '../keys': is no name of a folder",
+            ),
+            ("weights", {"source": "https://example.com/weights"}, "is no source of weights; write hf://IndexTeam/"),
+            ("weights", {"source": "hf://a/b@../c"}, "is no source of weights"),
+            ("weights", {"endpoint": "https://u:p@mirror"}, "indextts2:weights.endpoint: 'https://u:p@mirror': is no"),
+            ("weights", {"endpoint": "http://mirror.example.com"}, "is no address of a mirror; write https://HOST"),
+            (
+                "weights",
+                {"source": "none", "endpoint": "https://m.example"},
+                "is of no use with weights.source none",
+            ),
+            ("weights", {"folder": "/srv/weights"}, "indextts2:weights.folder"),
             ("instanceTypes", ["p3.2xlarge"], "V100 (Volta) is no longer driven"),
             ("instanceTypes", ["g4dn.xlrge"], "g4dn has no size 'xlrge'; its sizes are xlarge"),
             ("instanceTypes", ["g4nd.xlarge"], "did you mean g4dn.xlarge?"),

