@@ -292,9 +292,8 @@ def _found(there: Mapping[str, str], name: str, code: str) -> str:
     return there[name]
 
 
-@contextlib.contextmanager
-def serving(cloud: Cloud) -> Iterator[Cloud]:
-    """`cloud` on a port of the loopback, at `cloud.url`."""
+def handler_of(cloud: Cloud) -> type[http.server.BaseHTTPRequestHandler]:
+    """What answers for `cloud`, both as the metadata service and as the APIs."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -339,7 +338,13 @@ def serving(cloud: Cloud) -> Iterator[Cloud]:
             self.end_headers()
             self.wfile.write(text.encode())
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    return Handler
+
+
+@contextlib.contextmanager
+def serving(cloud: Cloud) -> Iterator[Cloud]:
+    """`cloud` on a port of the loopback, at `cloud.url`."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud)) as server:
         server.daemon_threads = True
         cloud.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
