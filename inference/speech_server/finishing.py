@@ -6,9 +6,9 @@ import asyncio
 
 import numpy as np
 
+from speech_server.answers import Answer
 from speech_server.audio.encode import FORMATS, encode, from_int16, wav_of_int16
 from speech_server.audio.stretch import stretch_to
-from speech_server.dedup import Answer
 from speech_server.engines.base import Spoken
 from speech_server.errors import ApiError
 from speech_server.order import SpeechOrder
@@ -33,15 +33,32 @@ async def finish(order: SpeechOrder, spoken: Spoken, factor: float | None, secon
         body = wav_of_int16(spoken.pcm, rate)
     else:
         body = await asyncio.to_thread(_encoded, spoken, length, order.format)
-    headers = [
-        ("X-Audio-Seconds", f"{length / rate:.3f}"),
-        ("X-Natural-Seconds", f"{natural / rate:.3f}"),
-        ("X-Synthesis-Seconds", f"{seconds:.3f}"),
-        ("X-Engine", engine),
-    ]
-    if spoken.warnings:
-        headers.append(("X-Speech-Warnings", "; ".join(spoken.warnings)))
-    return Answer(body, FORMATS[order.format].media_type, tuple(headers), length / rate, seconds)
+    return finished(order, body, length / rate, natural / rate, seconds, engine, spoken.warnings)
+
+
+def finished(
+    order: SpeechOrder,
+    body: bytes,
+    audio_seconds: float,
+    natural_seconds: float,
+    synthesis_seconds: float,
+    engine: str,
+    warnings: tuple[str, ...],
+) -> Answer:
+    """The clip with what describes it."""
+    lengths = (
+        ("X-Audio-Seconds", f"{audio_seconds:.3f}"),
+        ("X-Natural-Seconds", f"{natural_seconds:.3f}"),
+        ("X-Synthesis-Seconds", f"{synthesis_seconds:.3f}"),
+    )
+    headers = (*lengths, *description(engine, warnings))
+    return Answer(body, FORMATS[order.format].media_type, headers, audio_seconds, synthesis_seconds)
+
+
+def description(engine: str, warnings: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The headers that need no length."""
+    told = (("X-Speech-Warnings", "; ".join(warnings)),) if warnings else ()
+    return ("X-Engine", engine), *told
 
 
 def _encoded(spoken: Spoken, length: int, format: str) -> bytes:  # noqa: A002 - the API's own name for it

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs for /metrics, where the `nvidia-ml-py` package and a driver are."""
+"""NVIDIA GPUs, for the engines' places and for /metrics, where the `nvidia-ml-py` package and a driver are."""
 
 from __future__ import annotations
 
@@ -13,25 +13,54 @@ from speech_server.metrics import Metrics
 log = logging.getLogger("speech_server.gpu")
 
 
+def gpu_uuids() -> list[str]:
+    """Each GPU that the driver shows this process, as CUDA_VISIBLE_DEVICES takes it; none without NVML."""
+    try:
+        nvml, handles = _gpus()
+    except _NoGpuError:
+        return []
+    try:
+        return [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    except nvml.NVMLError as error:
+        log.warning("gpus_not_told", extra={"fields": {"reason": str(error)}})
+        return []
+
+
 def watch_gpus(metrics: Metrics) -> int:
     """Add each GPU's memory, utilisation and temperature to `metrics`; how many there are.
 
     A GPU that cannot be asked later on reads as NaN.
     """
     try:
-        nvml = importlib.import_module("pynvml")
-    except ImportError:
-        return 0
-    try:
-        nvml.nvmlInit()
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-    except nvml.NVMLError as error:
+        nvml, handles = _gpus()
+    except _NoGpuError as error:
         log.info("no_gpu", extra={"fields": {"reason": str(error)}})
         return 0
     for index, handle in enumerate(handles):
         for name, documentation, value in _GAUGES:
             metrics.watch(name, documentation, partial(_asked, nvml, value, handle), gpu=str(index))
     return len(handles)
+
+
+class _NoGpuError(Exception):
+    """And why."""
+
+
+def _gpus() -> tuple[ModuleType, list[object]]:
+    """NVML, initialised (as often as one likes), and its handles. Raises _NoGpuError."""
+    try:
+        nvml = importlib.import_module("pynvml")
+    except ImportError:
+        raise _NoGpuError("nvidia-ml-py is not installed") from None
+    try:
+        nvml.nvmlInit()
+        return nvml, [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    except nvml.NVMLError as error:
+        raise _NoGpuError(str(error)) from None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value  # bytes in old versions of the package
 
 
 def _asked(nvml: ModuleType, value: Callable[[ModuleType, object], float], handle: object) -> float:

@@ -1,33 +1,28 @@
-"""The lane in front of the engine: one call at a time, interactive before batch, a fair share for every client.
+"""The lane in front of the engines: a call for each that is warm, interactive before batch, a fair share for every
+client.
 
-Inside a priority the client that had least of the engine goes next (start-time fair queueing: Goyal, Vin and Cheng,
-1996), so a client with a thousand requests delays another's single request by one call and no more. While interactive
-work never ends, batch work still gets a tenth of the engine's time.
+Inside a priority the client that had least of the engines goes next, so a client with a thousand requests delays
+another's single request by one call and no more. While interactive work never ends, batch work still gets a tenth of
+the engines' time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import time
-from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from speech_server.estimate import RealTimeFactor
+from speech_server.estimates.speed import RealTimeFactor
+from speech_server.fair_queue import FairQueue, Priority, Turn
 
 # Seconds of interactive speech, while batch work waits, for a second of batch speech.
 _INTERACTIVE_PER_BATCH = 9.0
-# Clips of jobs that are here at once: one is spoken, one waits, one is being prepared or encoded.
-_BATCH_CLIPS = 3
-
-
-class Priority(enum.IntEnum):
-    """Lower goes first."""
-
-    INTERACTIVE = 0
-    BATCH = 1
+# Clips of jobs that are here beside the ones that the engines speak: one waits, one is being prepared or encoded.
+_BATCH_CLIPS_BESIDE = 2
+# Calls that may wait before the engine's speed was measured: a guess may be wrong by a factor of ten either way.
+_GUESSED_CALLS = 4
 
 
 class LaneFullError(Exception):
@@ -43,103 +38,47 @@ class TooLateError(Exception):
     """The call could not be done before its deadline any more."""
 
 
-@dataclass(eq=False)
-class Turn:
-    """A call's place in the lane, from its arrival on."""
-
-    client: str
-    priority: Priority
-    audio_seconds: float
-    number: int  # in order of arrival
-    came: asyncio.Future[None]
+def _one() -> int:
+    return 1
 
 
-@dataclass
-class _Queue:
-    """The turns of one priority. `had`: a client's share so far, in audio seconds of virtual time; `now`: the share
-    of whoever had the last turn, which is what a client that comes (back) starts with, so that nobody saves up.
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What the lane is in front of. `warm()` of the `number` engines can be asked now; `crowded()` is called when a
+    call comes and all of them are taken.
     """
 
-    turns: dict[str, deque[Turn]] = field(default_factory=dict)
-    had: dict[str, float] = field(default_factory=dict)
-    now: float = 0.0
-    depth: int = 0
-    audio_seconds: float = 0.0  # of all who wait
-    _own: dict[str, float] = field(default_factory=dict)  # audio seconds of each client's that wait
+    number: int = 1
+    warm: Callable[[], int] = _one
+    crowded: Callable[[], None] = _nothing
 
-    def before(self, client: str) -> float:
-        """Audio seconds of those that go before a call of `client` that comes now."""
-        if len(self.turns) == (client in self.turns):
-            return self.audio_seconds  # nobody else waits
-        own = self._own.get(client, 0.0)
-        start = self._start_of(client) + own
-        total = own
-        for other, line in self.turns.items():
-            if other == client:
-                continue
-            share = self.had[other]
-            for turn in line:
-                if share > start:
-                    break
-                share += turn.audio_seconds
-                total += turn.audio_seconds
-        return total
 
-    def add(self, turn: Turn) -> None:
-        if turn.client not in self.turns:
-            self.had[turn.client] = self._start_of(turn.client)
-            self.turns[turn.client] = deque()
-            self._own[turn.client] = 0.0
-        self.turns[turn.client].append(turn)
-        self._own[turn.client] += turn.audio_seconds
-        self.audio_seconds += turn.audio_seconds
-        self.depth += 1
-
-    def first(self) -> Turn | None:
-        if not self.turns:
-            return None
-        if len(self.turns) == 1:
-            return next(iter(self.turns.values()))[0]
-        client = min(self.turns, key=lambda name: (self.had[name], self.turns[name][0].number))
-        return self.turns[client][0]
-
-    def remove(self, turn: Turn) -> None:
-        line = self.turns[turn.client]
-        line.remove(turn)
-        self._own[turn.client] -= turn.audio_seconds
-        self.audio_seconds -= turn.audio_seconds
-        self.depth -= 1
-        if not line:
-            del self.turns[turn.client], self._own[turn.client]
-        if not self.turns:
-            self.audio_seconds = 0.0  # and not what rounding left
-
-    def start(self, turn: Turn) -> None:
-        """It has its turn, and pays what it is expected to take."""
-        start = self._start_of(turn.client)
-        self.now = max(self.now, start)
-        self.had[turn.client] = start + turn.audio_seconds
-
-    def settle(self, turn: Turn, audio_seconds: float) -> None:
-        """It took the engine's time for so much, whatever was expected."""
-        self.had[turn.client] += audio_seconds - turn.audio_seconds
-
-    def _start_of(self, client: str) -> float:
-        return self.had[client] if client in self.turns else max(self.now, self.had.get(client, 0.0))
+ONE_ENGINE = Engines()
 
 
 class Lane:
-    """`turn = await lane.enter(...)`, and `lane.leave(turn)`: between the two nothing else runs."""
+    """`turn = await lane.enter(...)`, and `lane.leave(turn)`: between the two one engine is the turn's, whichever.
+
+    As many turns run at once as engines are warm. One at least always does: while none is warm, whoever has it waits.
+    """
 
     def __init__(
-        self, speed: RealTimeFactor, max_wait_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        speed: RealTimeFactor,
+        max_wait_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        engines: Engines = ONE_ENGINE,
     ) -> None:
         self._speed = speed
         self._max_wait_seconds = max_wait_seconds
         self._clock = clock
-        self._queues = {priority: _Queue() for priority in Priority}
-        self._running: Turn | None = None
-        self._running_since = 0.0
+        self._engines = engines
+        self._queues = {priority: FairQueue() for priority in Priority}
+        self._running: dict[Turn, float] = {}  # -> since when
         self._arrivals = 0
         self._interactive_meanwhile = 0.0  # audio seconds of interactive turns while batch work waited
         self._batch_clips = 0
@@ -148,21 +87,23 @@ class Lane:
 
     @property
     def depth(self) -> int:
-        """Calls that wait, the running one not among them."""
+        """Calls that wait, the running ones not among them."""
         return sum(queue.depth for queue in self._queues.values())
 
     def queued_audio_seconds(self, priority: Priority) -> float:
-        """Speech that waits, the running call's not included."""
+        """Speech that waits, the running calls' not included."""
         return self._queues[priority].audio_seconds
 
     def work_seconds(self) -> float:
-        """The engine's time for all that is here: what is left of the running call, and everything that waits."""
+        """The engines' time for all that is here, shared among them: what is left of the running calls, and everything
+        that waits.
+        """
         queued = sum(queue.audio_seconds for queue in self._queues.values())
-        return self._running_left() + queued * self._speed.value
+        return (sum(self._running_left()) + queued * self._speed.value) / self._places()
 
     def wait_seconds(self, client: str, priority: Priority = Priority.INTERACTIVE) -> float:
-        """What a call of `client` that comes now would wait, if nobody comes after it who had less."""
-        if self._running is None:
+        """What a call of `client` that comes now would wait at most, if nobody comes after it who had less."""
+        if len(self._running) < self._places():
             return 0.0
         interactive, batch = self._queues[Priority.INTERACTIVE], self._queues[Priority.BATCH]
         if priority is Priority.BATCH:
@@ -170,15 +111,20 @@ class Lane:
         else:
             queued = interactive.before(client)
             queued += min(batch.audio_seconds, (self._interactive_meanwhile + queued) / _INTERACTIVE_PER_BATCH)
-        return self._running_left() + queued * self._speed.value
+        left = self._running_left()
+        if not queued and len(left) == self._places():
+            return min(left)
+        # Whatever the order, the first engine to be free of what goes before is so no later than they are on average.
+        return (sum(left) + queued * self._speed.value) / self._places()
 
     def check(self, client: str, seconds_left: float | None = None) -> None:
         """Raises LaneFullError if an interactive call that comes now would wait longer than the limit, or longer than
-        its `seconds_left`.
+        its `seconds_left`. While the speed is a guess, a few may wait whatever it says.
         """
         wait = self.wait_seconds(client)
         limit = self._max_wait_seconds if seconds_left is None else min(self._max_wait_seconds, max(0.0, seconds_left))
-        if wait > limit:
+        believed = self._speed.sure or self.depth >= _GUESSED_CALLS or limit <= 0
+        if wait > limit and believed:
             raise LaneFullError(wait, wait - limit)
 
     async def enter(
@@ -198,7 +144,7 @@ class Lane:
         if priority is Priority.INTERACTIVE:
             self.check(client, None if latest_start is None else latest_start - self._clock())
         turn = self._arrive(client, audio_seconds, priority)
-        if turn is self._running:
+        if turn in self._running:
             return turn
         alarm = None
         if latest_start is not None:
@@ -217,20 +163,26 @@ class Lane:
     def leave(self, turn: Turn) -> None:
         """The call is over, or waits no longer: the next one's turn."""
         queue = self._queues[turn.priority]
-        if self._running is not turn:
+        since = self._running.pop(turn, None)
+        if since is None:
             queue.remove(turn)
             return
-        queue.settle(turn, (self._clock() - self._running_since) / self._speed.value)
-        self._running = None
-        following = self._next()
-        if following is not None:
+        queue.settle(turn, (self._clock() - since) / self._speed.value)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Give out the turns that there are places for: to be called when an engine became warm."""
+        while len(self._running) < self._places():
+            following = self._next()
+            if following is None:
+                return
             self._queues[following.priority].remove(following)
             self._start(following)
 
     @property
     def batch_room(self) -> int:
         """Clips of jobs that this server would take now, beside those that it has."""
-        return max(0, _BATCH_CLIPS - self._batch_clips)
+        return max(0, self._engines.number + _BATCH_CLIPS_BESIDE - self._batch_clips)
 
     async def wait_for_batch_room(self) -> None:
         """Returns when `batch_room` is at least 1."""
@@ -252,20 +204,24 @@ class Lane:
         else:
             self._batch_place.clear()
 
-    def _running_left(self) -> float:
-        if self._running is None:
-            return 0.0
-        elapsed = self._clock() - self._running_since
-        return max(0.0, self._running.audio_seconds * self._speed.value - elapsed)
+    def _places(self) -> int:
+        """Turns that may run now."""
+        return self._engines.warm() or 1
+
+    def _running_left(self) -> list[float]:
+        """Seconds that each running call is expected to take still."""
+        now, speed = self._clock(), self._speed.value
+        return [max(0.0, turn.audio_seconds * speed - (now - since)) for turn, since in self._running.items()]
 
     def _arrive(self, client: str, audio_seconds: float, priority: Priority) -> Turn:
         self._arrivals += 1
         came = asyncio.get_running_loop().create_future()
         turn = Turn(client, priority, audio_seconds, self._arrivals, came)
-        if self._running is None:
+        if len(self._running) < self._places():
             self._start(turn)
         else:
             self._queues[priority].add(turn)
+            self._engines.crowded()
         return turn
 
     def _next(self) -> Turn | None:
@@ -282,8 +238,7 @@ class Lane:
             self._interactive_meanwhile = 0.0
         else:
             self._interactive_meanwhile += turn.audio_seconds
-        self._running = turn
-        self._running_since = self._clock()
+        self._running[turn] = self._clock()
         if not turn.came.done():
             turn.came.set_result(None)
 

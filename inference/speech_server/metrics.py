@@ -10,6 +10,9 @@ from speech_server.tally import Distributions, Tallies
 
 _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _RTF_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_ERROR_BUCKETS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 4)
+_MOST_ERROR = 10.0  # a clip of nothing much must not drown the others
+_BIAS_CALLS = 50
 _LENGTH_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
@@ -45,6 +48,18 @@ class Metrics:
         self.clip_seconds = Distributions(
             registry, "speech_clip_seconds", "Length of the speech of a call", _LENGTH_BUCKETS
         )
+        self.estimate_error = Distributions(
+            registry,
+            "speech_estimate_error_ratio",
+            "How far the estimated length was from the spoken one, over the spoken one, a call",
+            _ERROR_BUCKETS,
+        )
+        self._bias = 0.0
+        self.watch(
+            "speech_estimate_bias_ratio",
+            f"Estimated over spoken length less 1, over about {_BIAS_CALLS} calls: above 0 is too long",
+            lambda: self._bias,
+        )
         self.lane_wait = Distributions(
             registry, "speech_lane_wait_seconds", "Wait for the engine's turn", _LATENCY_BUCKETS, "kind"
         )
@@ -52,7 +67,7 @@ class Metrics:
             registry, "speech_requests_refused", "Requests that admission refused, by the error's code", "code"
         )
         self.engine_restarts = Tallies(
-            registry, "speech_engine_restarts", "Engine processes that ended, by why: fault or recycled", "reason"
+            registry, "speech_engine_restarts", "Engine processes that ended: fault, recycled or unloaded", "reason"
         )
         self.engine_retries = Tallies(registry, "speech_engine_retries", "Calls repeated after an engine fault")
         self.engine_out_of_memory = Tallies(
@@ -63,6 +78,12 @@ class Metrics:
             "speech_dedup_hits",
             "Requests answered by another's synthesis: one still running, or one stored",
             "kind",
+        )
+        self.streams = Tallies(
+            registry,
+            "speech_streams",
+            "Clips that were sent while they were spoken, by how that ended: complete, client_left or failed",
+            "ended",
         )
         self.client_clips = Tallies(clients, "speech_client_clips", "Clips made, by client", "client", "kind")
         self.client_audio = Tallies(
@@ -75,6 +96,12 @@ class Metrics:
         self.synthesis_seconds().inc(synthesis_seconds)
         self.real_time_factor().observe(synthesis_seconds / audio_seconds)
         self.clip_seconds().observe(audio_seconds)
+
+    def estimated(self, estimated_seconds: float, spoken_seconds: float) -> None:
+        """What a call's natural length (> 0) was estimated to be, and was."""
+        error = min(_MOST_ERROR, estimated_seconds / spoken_seconds - 1)
+        self.estimate_error().observe(abs(error))
+        self._bias += (error - self._bias) / _BIAS_CALLS
 
     def watch(self, name: str, documentation: str, value: Callable[[], float], **labels: str) -> None:
         """A gauge that is asked when /metrics is."""

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
+import secrets
 import time
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from speech_server import estimate
-from speech_server.dedup import RUN, Answer, Dedup, KeyReusedError, fingerprint
+from speech_server.answers import Answer, GrowingAnswer
+from speech_server.clip_in_parts import ClipInParts, at_pace, may_grow
+from speech_server.dedup import RUN, Begin, Dedup, KeyReusedError, fingerprint
 from speech_server.engines.base import Capabilities, Emotion, Reference, Spoken, Utterance, UtteranceError
-from speech_server.engines.host import EngineHost, EngineNotReadyError
+from speech_server.engines.host import EngineNotReadyError
+from speech_server.engines.pool import EnginePool
 from speech_server.engines.worker_process import EngineFaultError
 from speech_server.errors import ApiError, retry_later, shown
+from speech_server.estimates.deadline import call_deadline
+from speech_server.estimates.lengths import Expected, Lengths
+from speech_server.estimates.speed import RealTimeFactor
 from speech_server.finishing import finish
 from speech_server.lane import Lane, LaneFullError, Priority, TooLateError, Turn
 from speech_server.metrics import Metrics
@@ -49,7 +58,15 @@ class _Clip:
     priority: Priority
     deadline: float | None
     reply_seconds: float  # from its arrival to the deadline
-    audio_seconds: float  # estimated
+    whole_seconds: float  # from its arrival to its end: longer, if the beginning is what must be there by the deadline
+    expected: Expected
+    begun: Callable[[float], None] | None = None  # called in its turn, with what the engine should take
+    begin: Begin | None = None  # to be called with its beginning, if that is there before its end
+    parts: ClipInParts | None = None  # it is spoken in them
+
+    @property
+    def audio_seconds(self) -> float:
+        return self.expected.seconds
 
 
 @dataclass(frozen=True)
@@ -61,8 +78,9 @@ class Pipeline:
     references: ReferenceStore
     voices: Voices | None
     lane: Lane
-    speed: estimate.RealTimeFactor
-    host: EngineHost
+    speed: RealTimeFactor
+    lengths: Lengths
+    host: EnginePool
     metrics: Metrics
     traces: Traces
     ledger: Ledger
@@ -80,24 +98,59 @@ class Pipeline:
         text = speakable(order, self.max_text_chars)
         self._begin(client)
         try:
-            await self._check_language(order)
-            voice = await self._voice(order, client)
-            audio_seconds = estimate.audio_seconds(text)
-            clip = _Clip(order, text, voice, client, Priority.INTERACTIVE, deadline, reply_seconds, audio_seconds)
-            key = fingerprint(client, identity(order), None if voice is None else (voice.id, voice.sha256))
+            clip = await self._clip(order, text, client, deadline, reply_seconds, reply_seconds)
+            key = _key(clip, "whole")
             answer, how = await self.dedup.answer(key, lambda: self._within_budget(clip), client, idempotency_key)
         except KeyReusedError:
-            message = "this Idempotency-Key came with another request before: use a new key for a new request"
-            raise ApiError(422, "idempotency_key_reused", message, "Idempotency-Key") from None
+            raise _key_reused() from None
         finally:
             self.limits.end(client)
         if how != RUN:
             self.metrics.dedup_hits(how).inc()
         return answer, how != RUN
 
-    async def make_clip(self, order: SpeechOrder, client: str) -> Answer:
+    async def grow(
+        self,
+        order: SpeechOrder,
+        client: str,
+        idempotency_key: str | None,
+        reply_seconds: float,
+        whole_seconds: float,
+        leaving: contextlib.ExitStack,
+    ) -> tuple[Answer | GrowingAnswer, bool]:
+        """As `answer`; of a clip of several segments the beginning, once it is there. The caller closes `leaving` when
+        done with what it was given, in any case: closed before its end, its synthesis is cancelled if nobody shares it.
+
+        `reply_seconds`: what has not begun by then is not begun any more, nor is what cannot be at its end by
+        `whole_seconds`. Raises ApiError.
+        """
+        arrived = time.monotonic()
+        if not may_grow(order, await self.engine()):
+            return await self.answer(order, client, idempotency_key, reply_seconds)
+        text = speakable(order, self.max_text_chars)
+        self._begin(client)
+        leaving.callback(self.limits.end, client)
+        clip = await self._clip(order, text, client, None, reply_seconds, whole_seconds)
+        # the lane reckons with the whole of it
+        least = clip.audio_seconds * self.speed.value if self.speed.sure else 0.0
+        clip.deadline = arrived + min(reply_seconds + least, whole_seconds)
+
+        def make(begin: Begin) -> Awaitable[Answer]:
+            clip.begin = begin
+            return self._within_budget(clip)
+
+        try:
+            answer, how = await self.dedup.growing(_key(clip, "growing"), make, leaving, client, idempotency_key)
+        except KeyReusedError:
+            raise _key_reused() from None
+        if how != RUN:
+            self.metrics.dedup_hits(how).inc()
+        return answer, how != RUN
+
+    async def make_clip(self, order: SpeechOrder, client: str, begun: Callable[[float], None]) -> Answer:
         """The clip of a job: in the lane's batch turn, and never refused for a full lane. Cancelled, it takes its
-        synthesis along; called again with the same order, it speaks again.
+        synthesis along; called again with the same order, it speaks again. `begun` is called when its turn has come,
+        with the seconds that the engine is expected to take; infinite before enough was measured.
 
         Raises ApiError: below 500 and not 429 it is final, else the same call may succeed later.
         """
@@ -105,8 +158,9 @@ class Pipeline:
             text = speakable(order, self.max_text_chars)
             await self._check_language(order)
             voice = await self._voice(order, client)
-            audio_seconds = estimate.audio_seconds(text)
-            return await self._make(_Clip(order, text, voice, client, Priority.BATCH, None, math.inf, audio_seconds))
+            expected = self.lengths.expect(text, order.language, client, _speaker(order, voice))
+            clip = _Clip(order, text, voice, client, Priority.BATCH, None, math.inf, math.inf, expected, begun)
+            return await self._make(clip)
 
     async def engine(self) -> Capabilities:
         """What the engine is; waits a little for one that is loading. Raises ApiError."""
@@ -117,6 +171,20 @@ class Pipeline:
                 raise _unavailable(error) from None
         assert self.host.capabilities is not None
         return self.host.capabilities
+
+    async def _clip(
+        self,
+        order: SpeechOrder,
+        text: str,
+        client: str,
+        deadline: float | None,
+        reply_seconds: float,
+        whole_seconds: float,
+    ) -> _Clip:
+        await self._check_language(order)
+        voice = await self._voice(order, client)
+        expected = self.lengths.expect(text, order.language, client, _speaker(order, voice))
+        return _Clip(order, text, voice, client, Priority.INTERACTIVE, deadline, reply_seconds, whole_seconds, expected)
 
     def _begin(self, client: str) -> None:
         try:
@@ -156,26 +224,35 @@ class Pipeline:
             spoken_seconds = answer.audio_seconds
             return answer
         finally:
+            if clip.parts is not None:  # what was spoken before it failed, or its client left, was heard
+                spoken_seconds = clip.parts.seconds
             self.limits.correct(clip.client, spoken_seconds - clip.audio_seconds)
 
     async def _make(self, clip: _Clip) -> Answer:
         capabilities = await self.engine()
         utterance = await self._utterance(clip, capabilities)
+        factor = utterance.duration_factor
+        engine = f"{capabilities.name}/{capabilities.version}"
+        if clip.begin is not None and at_pace(clip.order.timing, factor):
+            clip.parts = ClipInParts(clip.order, factor, engine, clip.begin)
+            if utterance.seed is None:  # or it could not go on after a fault as it began
+                utterance = replace(utterance, seed=secrets.randbits(32))
         spoken, seconds = await self._speak(clip, utterance)
         with self.traces.span("encode"):
-            engine = f"{capabilities.name}/{capabilities.version}"
-            return await finish(clip.order, spoken, utterance.duration_factor, seconds, engine)
+            if isinstance(spoken, Spoken):
+                return await finish(clip.order, spoken, factor, seconds, engine)
+            return await spoken.finish(seconds)
 
     def _check_length(self, clip: _Clip) -> None:
         """A text that cannot be spoken while the client, and what is between, waits is refused and not tried."""
         seconds = clip.audio_seconds * self.speed.value
-        if not self.speed.sure or seconds <= clip.reply_seconds:
+        if not self.speed.sure or seconds <= clip.whole_seconds:
             return
         self.metrics.refused("text_needs_a_job").inc()
         param = clip.order.text_param
         message = (
             f"{param} would take about {seconds:.0f} s to speak, and an answer must be there within "
-            f"{clip.reply_seconds:g} s: POST it to /v1/jobs, or split it"
+            f"{clip.whole_seconds:g} s: POST it to /v1/jobs, or split it"
         )
         raise ApiError(400, "text_needs_a_job", message, param)
 
@@ -189,7 +266,9 @@ class Pipeline:
         order = clip.order
         factor = None
         if capabilities.native_duration:
-            factor = native_factor(order.timing, clip.audio_seconds, capabilities.duration_factors)
+            # A seed promises the same speech again, whatever was learned meanwhile.
+            expected = clip.expected if order.seed is None else clip.expected.unlearned()
+            factor = native_factor(order.timing, expected.seconds, expected.error, capabilities.duration_factors)
         if clip.voice is not None:
             assert self.voices is not None
             reference = await self.voices.reference(clip.voice)
@@ -220,20 +299,27 @@ class Pipeline:
             return None
         return await asyncio.to_thread(self.references.keep, audio, param)
 
-    async def _speak(self, clip: _Clip, utterance: Utterance) -> tuple[Spoken, float]:
+    async def _speak(self, clip: _Clip, utterance: Utterance) -> tuple[Spoken | ClipInParts, float]:
         """The speech and the seconds it took, in the lane's turn."""
         with self.traces.span("lane"):
             turn = await self._turn(clip)
         try:
+            if clip.begun is not None:
+                clip.begun(clip.audio_seconds * self.speed.value if self.speed.sure else math.inf)
             if not self.host.ready:  # before the clock starts: a load is no synthesis
                 left = None if clip.deadline is None else clip.deadline - time.monotonic()
-                await self.host.wait_ready(ready_wait(self.host.recycling, self.host.load_seconds, left))
+                await self.host.wait_ready(ready_wait(self.host.returning, self.host.load_seconds, left))
             if clip.voice is not None and self.voices is not None:
                 # It may have been deleted during the wait.
                 utterance = replace(utterance, reference=await self.voices.reference(clip.voice))
             started = time.monotonic()
             with self.traces.span("synthesis") as span:
-                spoken = await self._speak_or_retry(utterance)
+                try:
+                    spoken = await self._speak_or_retry(clip, utterance)
+                except BaseException:
+                    if clip.parts is not None and clip.parts.seconds:
+                        self._count(clip, clip.parts.seconds, time.monotonic() - started)
+                    raise
                 span.set_attribute("speech.audio_seconds", spoken.seconds)
             seconds = time.monotonic() - started
         except EngineNotReadyError as error:
@@ -247,7 +333,10 @@ class Pipeline:
             raise ApiError(400, error.code, error.message, error.param or clip.order.text_param) from None
         finally:
             self.lane.leave(turn)
-        self.speed.learn(clip.audio_seconds, seconds)
+        factor = utterance.duration_factor or 1.0
+        self.speed.learn(clip.audio_seconds * factor, seconds)
+        self.lengths.learn(clip.expected, spoken.seconds / factor)
+        self.metrics.estimated(clip.audio_seconds, spoken.seconds / factor)
         self._count(clip, spoken.seconds, seconds)
         return spoken, seconds
 
@@ -264,15 +353,26 @@ class Pipeline:
         self.metrics.lane_wait(_KINDS[clip.priority]).observe(time.monotonic() - arrived)
         return turn
 
-    async def _speak_or_retry(self, utterance: Utterance) -> Spoken:
-        deadline = estimate.call_deadline(utterance.text, self.call_seconds)
+    async def _speak_or_retry(self, clip: _Clip, utterance: Utterance) -> Spoken | ClipInParts:
+        spoken_seconds = clip.audio_seconds * (utterance.duration_factor or 1.0)
+        deadline = call_deadline(utterance.text, spoken_seconds, self.call_seconds)
         try:
-            return await self.host.speak(utterance, deadline, _READY_SECONDS)
+            return await self._say(clip.parts, utterance, deadline)
         except EngineFaultError as error:
             self._count_fault(error)
             log.warning("speech_retried", extra={"fields": {"reason": str(error)}})
             self.metrics.engine_retries().inc()
-        return await self.host.speak(replace(utterance, small_footprint=True), deadline, _READY_SECONDS)
+        return await self._say(clip.parts, replace(utterance, small_footprint=True), deadline)
+
+    async def _say(self, parts: ClipInParts | None, utterance: Utterance, seconds: float) -> Spoken | ClipInParts:
+        """The speech, or the parts, complete then: those that it has already are not spoken again."""
+        if parts is None:
+            return await self.host.speak(utterance, seconds, _READY_SECONDS)
+        rest = replace(utterance, segments_done=parts.segments_done)
+        async with contextlib.aclosing(self.host.segments(rest, seconds, _READY_SECONDS)) as said:
+            async for part in said:
+                await parts.add(part)
+        return parts
 
     def _count_fault(self, error: EngineFaultError) -> None:
         if error.out_of_memory:
@@ -311,11 +411,28 @@ def speakable(order: SpeechOrder, max_chars: int) -> str:
     return text
 
 
-def ready_wait(recycling: bool, load_seconds: float, seconds_left: float | None) -> float:
-    """Seconds to wait for a warm engine. One that is being replaced by a fresh process surely comes back: who waits
-    for it does so while there is time (`seconds_left`; None: there is any).
+def _speaker(order: SpeechOrder, voice: Voice | None) -> Hashable:
+    """What tells the voices of one client from one another."""
+    if voice is not None:
+        return voice.id
+    return order.voice if order.reference_audio is None else hash(order.reference_audio)
+
+
+def _key(clip: _Clip, kind: Literal["whole", "growing"]) -> bytes:
+    voice = None if clip.voice is None else (clip.voice.id, clip.voice.sha256)
+    return fingerprint(clip.client, identity(clip.order), voice, kind)
+
+
+def _key_reused() -> ApiError:
+    message = "this Idempotency-Key came with another request before: use a new key for a new request"
+    return ApiError(422, "idempotency_key_reused", message, "Idempotency-Key")
+
+
+def ready_wait(returning: bool, load_seconds: float, seconds_left: float | None) -> float:
+    """Seconds to wait for a warm engine. One that is being replaced by a fresh process, or was unloaded and is started
+    now, surely comes back: who waits for it does so while there is time (`seconds_left`; None: there is any).
     """
-    if not recycling:
+    if not returning:
         return _READY_SECONDS
     return load_seconds if seconds_left is None else max(0.0, min(load_seconds, seconds_left))
 
@@ -328,4 +445,5 @@ def no_such_voice(voice: str, capabilities: Capabilities) -> ApiError:
 
 def _unavailable(error: EngineNotReadyError) -> ApiError:
     log.error("engine_unavailable", extra={"fields": {"reason": str(error)}})
-    return retry_later(503, "engine_unavailable", "the engine is not ready yet", _ENGINE_RETRY_SECONDS)
+    seconds = _ENGINE_RETRY_SECONDS if error.retry_seconds is None else error.retry_seconds
+    return retry_later(503, "engine_unavailable", "the engine is not ready yet", seconds)

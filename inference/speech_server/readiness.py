@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-from speech_server.engines.host import EngineHost
+from speech_server.engines.pool import EnginePool
 from speech_server.errors import ApiError
 
 
@@ -16,9 +16,12 @@ class Readiness:
     What `watch`ed parts fail is told and keeps no request away: speech goes on without the bucket and the queue.
     """
 
-    def __init__(self, host: EngineHost) -> None:
+    def __init__(self, host: EnginePool) -> None:
         self.draining = False
+        self._why = ""
         self.drain_seen = asyncio.Event()
+        # What an operator should mend, each with its remedy; speech goes on meanwhile.
+        self.problems: tuple[str, ...] = ()
         self._host = host
         self._parts: dict[str, Callable[[], datetime | None]] = {}
 
@@ -26,18 +29,23 @@ class Readiness:
         """`part` ("store", "queue") works while `failing_since()` is None; else it fails since that time (UTC)."""
         self._parts[part] = failing_since
 
-    def begin_drain(self) -> None:
-        self.draining = True
+    def begin_drain(self, reason: str) -> None:
+        self.draining, self._why = True, reason
+
+    def end_drain(self) -> None:
+        """Back in service."""
+        self.draining = False
+        self.drain_seen.clear()
 
     def check(self) -> None:
         """Raises ApiError (503) with the reason if this server is not to be sent requests."""
         if self.draining:
             self.drain_seen.set()
-            raise ApiError(503, "draining", "this server is ending and takes no new requests")
-        if self._host.ready or self._host.recycling:  # requests wait for the fresh engine process, and none fails
+            raise ApiError(503, "draining", f"this server is going out of service ({self._why}): ask another one")
+        if self._host.ready or self._host.returning:  # requests wait for the fresh engine process, and none fails
             return
         if self._host.problem is not None:
-            raise ApiError(503, "engine_failed", "the engine ended and is being restarted")
+            raise ApiError(503, "engine_failed", f"the engine ended and is being restarted: {self._host.problem}")
         raise ApiError(503, "engine_loading", "the engine is loading")
 
     def parts(self) -> tuple[str, ...]:

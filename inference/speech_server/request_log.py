@@ -7,7 +7,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +26,8 @@ _CALLER = frozenset({b"traceparent", b"tracestate"})
 # An id is to be unique and no secret; this is a hundredth of what the system's generator costs.
 _ids = random.Random()  # noqa: S311
 
+LogLine = Callable[[str, Mapping[str, object]], None]
+
 log = logging.getLogger("speech_server.request")
 
 
@@ -33,17 +35,24 @@ class RequestLog:
     """ASGI middleware. `scope["state"]` gains `request_id`; every answer carries it as X-Request-Id.
 
     More than `max_requests` at once, probes not counted, are answered 503 here. While `draining()`, every answer closes
-    its connection.
+    its connection. `log_line` is given each request's line.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, traces: Traces, max_requests: int, draining: Callable[[], bool]
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        traces: Traces,
+        max_requests: int,
+        draining: Callable[[], bool],
+        log_line: LogLine,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._traces = traces
         self._max_requests = max_requests
         self._draining = draining
+        self._log_line = log_line
         self._in_flight = 0
         metrics.watch("speech_http_requests_in_flight", "Requests being answered, probes not counted", self._count)
 
@@ -125,7 +134,7 @@ class RequestLog:
             **({"path": scope["path"][:200]} if route == "unmatched" else {}),
             **state.get("log_fields", {}),
         }
-        logs.line("request", fields)
+        self._log_line("request", fields)
 
 
 def request_id(given: str | None) -> str:

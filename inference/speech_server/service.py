@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,10 +12,13 @@ from pathlib import Path
 from speech_server.auth import KeyRing
 from speech_server.dedup import Dedup
 from speech_server.engines.host import ENDINGS, EngineHost
-from speech_server.estimate import RealTimeFactor
-from speech_server.gpu import watch_gpus
+from speech_server.engines.placement import place_engines
+from speech_server.engines.pool import EnginePool
+from speech_server.estimates.lengths import Lengths
+from speech_server.estimates.speed import RealTimeFactor
+from speech_server.gpu import gpu_uuids, watch_gpus
 from speech_server.jobs.desk import Desk, make_desk
-from speech_server.lane import Lane, Priority
+from speech_server.lane import Engines, Lane, Priority
 from speech_server.log_objects import LogObjects
 from speech_server.logs import LineHandler
 from speech_server.metrics import Metrics
@@ -44,7 +48,7 @@ class Service:
     traces: Traces
     usage: UsageObjects | None  # None without a store, as are the log objects
     log_objects: LogObjects | None
-    host: EngineHost
+    host: EnginePool
     lane: Lane
     pipeline: Pipeline
     readiness: Readiness
@@ -74,15 +78,12 @@ def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, tra
     store = open_store(settings.store, settings.public_url) if settings.store else None
     voices = None if store is None else Voices(store, work_dir)
     registration = None if store is None else Registration(store, AuditLog(store), settings.max_voices)
-    restarts = {ending: metrics.engine_restarts(ending) for ending in ENDINGS}
-    host = EngineHost(
-        settings.engine,
-        settings.load_seconds,
-        {"SPEECH_WORK_DIR": str(work_dir.absolute())},
-        lambda ending: restarts[ending].inc(),
-    )
+    host = _engines(settings, work_dir, metrics)
     speed = RealTimeFactor()
-    lane = Lane(speed, settings.max_wait_seconds)
+    lane = Lane(
+        speed, settings.max_wait_seconds, engines=Engines(host.number, lambda: host.warm, crowded=host.wake_one)
+    )
+    host.on_change = lane.refresh
     dedup = Dedup()
     ledger = Ledger()
     pipeline = Pipeline(
@@ -92,6 +93,7 @@ def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, tra
         voices=voices,
         lane=lane,
         speed=speed,
+        lengths=Lengths(),
         host=host,
         metrics=metrics,
         traces=traces,
@@ -107,9 +109,8 @@ def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, tra
             partial(lane.queued_audio_seconds, priority),
             priority=priority.name.lower(),
         )
-    metrics.watch("speech_lane_expected_wait_seconds", "The engine's time for all that waits", lane.work_seconds)
+    metrics.watch("speech_lane_expected_wait_seconds", "The engines' time for all that is here", lane.work_seconds)
     metrics.watch("speech_dedup_bytes", "Bytes of stored answers", lambda: dedup.stored_bytes)
-    metrics.watch("speech_engine_ready", "1 if the engine is warm", lambda: host.ready)
     watch_gpus(metrics)
     usage, log_objects = None, None
     if store is not None:
@@ -141,3 +142,35 @@ def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, tra
         registration=registration,
         jobs=jobs,
     )
+
+
+def _engines(settings: Settings, work_dir: Path, metrics: Metrics) -> EnginePool:
+    restarts = {ending: metrics.engine_restarts(ending) for ending in ENDINGS}
+    devices = settings.devices.split(",") if settings.devices else []
+    places = place_engines(settings.engine, settings.engines, devices, os.environ, gpu_uuids())
+    hosts = [
+        EngineHost(
+            settings.engine,
+            settings.load_seconds,
+            {"SPEECH_WORK_DIR": str(work_dir.absolute()), **place},
+            lambda ending: restarts[ending].inc(),
+            number,
+        )
+        for number, place in enumerate(places)
+    ]
+    pool = EnginePool(hosts, settings.idle_unload_minutes * 60 or None)
+    metrics.watch("speech_engine_ready", "1 if an engine is warm", lambda: pool.ready)
+    for host in hosts:
+        metrics.watch(
+            "speech_engine_process_ready",
+            "1 if this engine is warm",
+            partial(getattr, host, "ready"),
+            engine=str(host.number),
+        )
+        metrics.watch(
+            "speech_engine_process_busy",
+            "1 while it speaks",
+            partial(pool.is_busy, host.number),
+            engine=str(host.number),
+        )
+    return pool

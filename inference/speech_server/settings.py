@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from speech_server.engines import engine_path
+from speech_server.engines.placement import DEVICE
 from speech_server.engines.variables import DECLARED, EngineVariables, variables_of
 from speech_server.notify.topic import check_topic_url
 from speech_server.queues.open_queue import check_queue_url
@@ -32,6 +33,24 @@ class Settings(BaseSettings):
 
     listen: str = Field("127.0.0.1:8000", description='"unix:/path/to.sock" or "HOST:PORT"')
     engine: str = Field("espeak", description='an engine\'s name, or "package.module:Class" of an engine of your own')
+    engines: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="engine processes behind one lane; none: one for each GPU that the engine can use",
+    )
+    devices: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9/-]+(,[A-Za-z0-9/-]+)*$|^$",
+        max_length=2000,
+        description='of the engines, as CUDA_VISIBLE_DEVICES takes them: "0,1" or UUIDs; none: all that are visible',
+    )
+    idle_unload_minutes: float = Field(
+        0.0,
+        ge=0,
+        le=525_600,
+        description="an engine that is not asked for so long ends, until it is asked again; 0: it stays",
+    )
     api_keys_file: Path = Field(description="JSON object: client name -> key; re-read when it changes")
     key_hint: str = Field("", max_length=500, description="added to 401 messages: where a key is to be had")
     replica: str = Field("", max_length=100, description="this server's name in its log lines")
@@ -59,6 +78,9 @@ class Settings(BaseSettings):
     )
     webhook_loopback: bool = Field(
         False, description="webhooks may go to this machine and over http: for a service that only its machine reaches"
+    )
+    phases_file: Path = Field(
+        Path("/run/indextts2/phases.json"), description="seconds of the node's phases before this server, as JSON"
     )
     work_dir: Path | None = Field(None, description="private folder for voice samples; none: a temporary one")
     max_body_bytes: int = Field(16 << 20, ge=1024, le=1 << 30, description="of a request; more are answered 413")
@@ -122,6 +144,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         settings = Settings()  # reads the environment itself
     except ValidationError as error:
         problems += [_describe(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors()]
+    if settings is not None and settings.devices and environment.get(DEVICE):
+        problems.append(f"{PREFIX}DEVICES={settings.devices!r}: {DEVICE} names one for every engine too; unset one")
     if problems or settings is None:
         raise SettingsError("\n".join(problems))
     return settings

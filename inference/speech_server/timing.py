@@ -8,10 +8,6 @@ from dataclasses import dataclass
 SLOWEST, FASTEST = 0.5, 2.0
 
 
-# Speech is estimated from its characters to about a quarter of its length.
-_ESTIMATE_ERROR = 1.25
-
-
 class TargetOutOfReachError(Exception):
     """The natural length cannot be fitted to the target; the message gives it and the reachable range."""
 
@@ -24,19 +20,19 @@ class Timing:
     target_seconds: float | None = None
 
 
-def native_factor(timing: Timing, estimated_seconds: float, factors: tuple[float, float]) -> float | None:
+def native_factor(timing: Timing, estimated_seconds: float, error: float, factors: tuple[float, float]) -> float | None:
     """The factor of its natural length (over 1 is slower) that an engine is asked to speak at; None: its own pace.
 
     `factors`: the least and the most that it does. `estimated_seconds` (> 0): the natural length, which nobody knows
-    before it is spoken; of a target, what the estimate may be wrong by is left to the stretch, so that the engine is
-    never asked for more than was wanted. The same request always gives the same factor.
+    before it is spoken; of a target, what the estimate may be wrong by (`error`, a factor >= 1) is left to the stretch,
+    so that the engine is hardly ever asked for more than was wanted.
     """
     wanted = 1.0
     if timing.speed is not None:
         wanted = 1 / timing.speed
     elif timing.target_seconds is not None:
         ratio = timing.target_seconds / estimated_seconds
-        wanted = max(1.0, ratio / _ESTIMATE_ERROR) if ratio > 1 else min(1.0, ratio * _ESTIMATE_ERROR)
+        wanted = max(1.0, ratio / error) if ratio > 1 else min(1.0, ratio * error)
     least, most = factors
     taken = min(most, max(least, wanted))
     return None if taken == 1.0 else taken

@@ -82,12 +82,14 @@ def from_int16(samples: np.ndarray) -> np.ndarray:
 
 def wav_of_int16(pcm: bytes, sample_rate: int) -> bytes:
     """16-bit little-endian mono samples as a WAV file: the bytes that `wav` makes, without a copy of the samples."""
-    return (
-        _WAV_HEAD.pack(
-            *(b"RIFF", 36 + len(pcm), b"WAVE", b"fmt ", 16, _WAV_PCM, 1, sample_rate, 2 * sample_rate, 2, 16),
-            *(b"data", len(pcm)),
-        )
-        + pcm
+    return wav_head(sample_rate, 36 + len(pcm), len(pcm)) + pcm
+
+
+def wav_head(sample_rate: int, file_bytes: int, data_bytes: int) -> bytes:
+    """What stands before 16-bit mono samples of `data_bytes` in a WAV file of `file_bytes` and 8 more."""
+    return _WAV_HEAD.pack(
+        *(b"RIFF", file_bytes, b"WAVE", b"fmt ", 16, _WAV_PCM, 1, sample_rate, 2 * sample_rate, 2, 16),
+        *(b"data", data_bytes),
     )
 
 

@@ -25,13 +25,14 @@ _FOLLOWING = 0.3
 class Joiner:
     """Gives the samples to append, segment after segment, so that a clip can be sent before it is whole.
 
-    The same segments give the same samples, however they are sent.
+    The same segments give the same samples, however they are sent. `pause`: what is put before the first segment, in
+    seconds, if it goes on behind a clip's beginning.
     """
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, pause: float | None = None) -> None:
         self._sample_rate = sample_rate
         self._level: float | None = None  # dBFS
-        self._pause = 0.0
+        self._pause = pause
 
     def add(self, samples: np.ndarray, pause: float) -> np.ndarray:
         """float32 mono samples of shape (n,) to append; `pause` seconds are put before the *next* segment.
@@ -40,12 +41,12 @@ class Joiner:
         """
         start, end = audible_span(samples, self._sample_rate, _AUDIBLE)
         if start == end:
-            self._pause = max(self._pause, pause)
+            self._pause = max(self._pause, pause) if self._pause is not None else None
             return np.zeros(0, dtype=np.float32)
         start = max(0, start - round(_LEAD_SECONDS * self._sample_rate))
         end = min(samples.size, end + round(_TAIL_SECONDS * self._sample_rate))
         spoken = with_soft_ends(self._levelled(samples[start:end]), self._sample_rate)
-        silence = np.zeros(round(self._pause * self._sample_rate) if self._level is not None else 0, dtype=np.float32)
+        silence = np.zeros(round((self._pause or 0.0) * self._sample_rate), dtype=np.float32)
         self._follow(loudest_block_dbfs(spoken, self._sample_rate))
         self._pause = pause
         return np.concatenate([silence, spoken])

@@ -17,6 +17,8 @@ COMMANDS = {
     "say": ("speech_server.cli.say", "have a text spoken into a sound file"),
     "jobs": ("speech_server.cli.jobs", "order clips for later, ask for them, cancel them"),
     "voices": ("speech_server.cli.voices", "register voices, list and delete them"),
+    "node": ("speech_server.cli.node", "take this machine's server out of service and back, check the machine"),
+    "weights": ("speech_server.cli.weights", "bring the model's weights into a bucket or a folder, and verify them"),
     "price": ("speech_server.cli.price", "what the stacks of a checkout cost, side by side"),
 }
 

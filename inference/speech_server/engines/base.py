@@ -6,7 +6,7 @@ a request: what it is given is already checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -28,6 +28,8 @@ class Capabilities:
     native_duration: bool
     # the least and the most Utterance.duration_factor that it speaks at, if native_duration
     duration_factors: tuple[float, float] = (1.0, 1.0)
+    segments: bool = False  # whether it is a SegmentingEngine: found out by who loads it
+    warm_up_seconds: float = 0.0  # of load(): to speak once
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Utterance:
     duration_factor: float | None
     seed: int | None
     small_footprint: bool  # the one retry after an engine fault: smaller segments, fewer beams
+    # of Engine.segments(): so many are here from before the fault, and are not spoken again
+    segments_done: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,26 @@ class Speech:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class SpeechSegment(Speech):
+    """A part of what was said, to go right behind the part before it: the pause between the two is in `samples`, which
+    may be none. `warnings` came up with this part. Nothing follows the `last`.
+    """
+
+    last: bool
+
+
 @dataclass(slots=True)
 class Spoken:
-    """A Speech as it left the engine's process: `pcm` is 16-bit little-endian mono, at least one sample."""
+    """A Speech, or some segments of one, as it left the engine's process: `pcm` is 16-bit little-endian mono, at least
+    one sample but in the last of several parts.
+    """
 
     pcm: bytes
     sample_rate: int
     warnings: tuple[str, ...]
+    last: bool = True
+    segments_done: int = 0  # of the utterance with this part, those that were left out included
 
     @property
     def samples(self) -> int:
@@ -123,6 +140,18 @@ class Engine(Protocol):
 
         Raises Cancelled, or UtteranceError for what the caller can mend; anything else is a fault of the engine,
         which is then restarted.
+        """
+        ...
+
+
+@runtime_checkable
+class SegmentingEngine(Engine, Protocol):
+    """An engine that has the beginning of a clip before its end."""
+
+    def segments(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Generator[SpeechSegment]:
+        """What `speak` says, in parts, each as soon as it is there: put together they are the same samples. The same
+        utterance with a seed has the same segments whenever it is said, of which the first `segments_done` are left
+        out. Raises what `speak` raises.
         """
         ...
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
 from speech_server.audio.levels import audible_span, with_soft_ends
-from speech_server.engines.base import Cancelled, Capabilities, Speech, Utterance, UtteranceError
+from speech_server.engines.base import Cancelled, Capabilities, Speech, SpeechSegment, Utterance, UtteranceError
 from speech_server.engines.espeak_library import SAMPLE_RATE, Session, open_session
-from speech_server.engines.espeak_plan import Plan, Segment, plan_speech
+from speech_server.engines.espeak_plan import SENTENCE_PAUSE, Plan, Segment, plan_speech
 
 # voice -> variant of the library; f3 is pitched at about 190 Hz, the default at about 95 Hz
 VOICES = {"default": "", "female": "+f3"}
@@ -46,46 +46,75 @@ class EspeakEngine:
         )
 
     def speak(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Speech:
-        """Raises Cancelled, and UtteranceError for an unknown voice, a text of which nothing can be spoken, and one
-        that takes more than an hour.
+        """All of `segments()` as one clip. Raises what it raises."""
+        segments = list(self.segments(utterance, cancelled))
+        samples = np.concatenate([segment.samples for segment in segments])
+        return Speech(samples, SAMPLE_RATE, segments[0].warnings)
+
+    def segments(self, utterance: Utterance, cancelled: Callable[[], bool]) -> Generator[SpeechSegment]:
+        """A sentence each. Raises Cancelled, and UtteranceError for an unknown voice, a text of which nothing can be
+        spoken, and one that takes more than an hour.
         """
         voice = utterance.voice or next(iter(VOICES))
         if voice not in VOICES:
             raise UtteranceError("voice_not_found", f"voice must be one of {', '.join(VOICES)}, not {voice!r}", "voice")
         plan = plan_speech(utterance.text, utterance.language)
+        warnings = _warnings(utterance, plan)
+        sentences = _sentences(plan.segments)
+        anything = False
         with open_session() as session:
-            pieces = _spoken(session, plan.segments, VOICES[voice], cancelled)
-        if not pieces:
+            # What is left out is said all the same, in no time: the library's state is part of how the rest sounds.
+            for number, pieces in enumerate(_spoken(session, sentences, VOICES[voice], cancelled), start=1):
+                anything = anything or bool(pieces)
+                last = number == len(sentences)
+                if last and not anything:
+                    break
+                if number > utterance.segments_done:
+                    samples = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
+                    yield SpeechSegment(samples, SAMPLE_RATE, warnings, last)
+                    warnings = ()
+        if not anything:
             raise _nothing_to_speak(plan)
-        return Speech(np.concatenate(pieces), SAMPLE_RATE, _warnings(utterance, plan))
+
+
+def _sentences(segments: tuple[Segment, ...]) -> list[list[Segment]]:
+    sentences: list[list[Segment]] = []
+    ended = True
+    for segment in segments:
+        if ended:
+            sentences.append([])
+        sentences[-1].append(segment)
+        ended = segment.pause >= SENTENCE_PAUSE
+    return sentences
 
 
 def _spoken(
-    session: Session, segments: tuple[Segment, ...], variant: str, cancelled: Callable[[], bool]
-) -> list[np.ndarray]:
-    """The sound of the segments with the pauses between, none after the last that can be heard."""
-    pieces: list[np.ndarray] = []
+    session: Session, sentences: list[list[Segment]], variant: str, cancelled: Callable[[], bool]
+) -> Iterator[list[np.ndarray]]:
+    """The sound of each sentence with the pauses between, that after it in front of the next that can be heard."""
     total = 0
-    pause = 0.0
+    pause: float | None = None
     language = ""
-    for segment in segments:
-        if segment.language != language:
-            language = segment.language
-            session.set_voice(_VOICE_OF_LANGUAGE[language] + variant)
-        samples = session.say(segment.text, cancelled, phonemes=language == "zh")
-        if samples is None:
-            raise Cancelled
-        start, end = audible_span(samples, SAMPLE_RATE, _AUDIBLE)
-        if start == end:
-            continue
-        if pieces:
-            pieces.append(np.zeros(round(pause * SAMPLE_RATE), dtype=np.float32))
-        pieces.append(with_soft_ends(samples[start:end], SAMPLE_RATE))
-        total += samples.size
-        if total > _LONGEST_SECONDS * SAMPLE_RATE:
-            raise UtteranceError("speech_too_long", "the text takes more than an hour to speak: split it")
-        pause = segment.pause
-    return pieces
+    for sentence in sentences:
+        pieces: list[np.ndarray] = []
+        for segment in sentence:
+            if segment.language != language:
+                language = segment.language
+                session.set_voice(_VOICE_OF_LANGUAGE[language] + variant)
+            samples = session.say(segment.text, cancelled, phonemes=language == "zh")
+            if samples is None:
+                raise Cancelled
+            start, end = audible_span(samples, SAMPLE_RATE, _AUDIBLE)
+            if start == end:
+                continue
+            if pause is not None:
+                pieces.append(np.zeros(round(pause * SAMPLE_RATE), dtype=np.float32))
+            pieces.append(with_soft_ends(samples[start:end], SAMPLE_RATE))
+            total += samples.size
+            if total > _LONGEST_SECONDS * SAMPLE_RATE:
+                raise UtteranceError("speech_too_long", "the text takes more than an hour to speak: split it")
+            pause = segment.pause
+        yield pieces
 
 
 def _warnings(utterance: Utterance, plan: Plan) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ close, so that the process ends the moment its server is gone, whatever the engi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -16,12 +17,22 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from speech_server.engines import frames, make_engine
-from speech_server.engines.base import Cancelled, Engine, RecyclingEngine, Speech, UtteranceError
+from speech_server.engines.base import (
+    Cancelled,
+    Engine,
+    RecyclingEngine,
+    SegmentingEngine,
+    Speech,
+    Utterance,
+    UtteranceError,
+)
 from speech_server.logs import where
 
 _PR_SET_PDEATHSIG = 1
@@ -83,7 +94,7 @@ class Mailbox:
             os._exit(0)
         try:
             for header, _ in self._unpacker.feed(data):
-                if header["op"] == "speak":
+                if header["op"] in ("speak", "segments"):
                     self._calls.append(header)
                 elif header["op"] == "cancel":
                     self._cancelled.add(header["id"])
@@ -98,7 +109,7 @@ def main(argv: list[str]) -> int:
     threading.Thread(target=_end_when_closed, args=(connection.fileno(),), daemon=True, name="server").start()
     try:
         engine = make_engine(argv[1])
-        capabilities = engine.load()
+        capabilities = replace(engine.load(), segments=isinstance(engine, SegmentingEngine))
     except Exception as error:
         traceback.print_exc()
         _send(connection, {"op": "load_failed", "error": f"{type(error).__name__}: {error}"[:500]})
@@ -108,7 +119,7 @@ def main(argv: list[str]) -> int:
     wearing = engine if isinstance(engine, RecyclingEngine) else None
     worn = None
     while worn is None:
-        header, sound = _answer(engine, mailbox.next_call(), mailbox)
+        header, sound = _answer(engine, mailbox.next_call(), mailbox, connection)
         # after a fault the server ends the process anyway
         worn = None if wearing is None or header["op"] == "fault" else _recycle_reason(wearing)
         if worn is not None:
@@ -137,14 +148,22 @@ def _end_when_closed(descriptor: int) -> None:
     os._exit(0)
 
 
-def _answer(engine: Engine, call: dict[str, Any], mailbox: Mailbox) -> tuple[dict[str, Any], bytes]:
-    """The answer's header and payload."""
+def _answer(
+    engine: Engine, call: dict[str, Any], mailbox: Mailbox, connection: socket.socket
+) -> tuple[dict[str, Any], bytes]:
+    """The header and payload of the answer, or of its last part: all others were sent."""
     number = call["id"]
+
+    def cancelled() -> bool:
+        return mailbox.is_cancelled(number)
+
     try:
-        if mailbox.is_cancelled(number):
+        if cancelled():
             raise Cancelled
         utterance = frames.utterance_from_wire(call["utterance"])
-        speech = engine.speak(utterance, lambda: mailbox.is_cancelled(number))
+        if call["op"] == "segments" and isinstance(engine, SegmentingEngine):
+            return _last_segment(engine, utterance, number, cancelled, connection)
+        speech = engine.speak(utterance, cancelled)
         sound = _sound(speech)
     except Cancelled:
         return {"op": "cancelled", "id": number}, b""
@@ -158,8 +177,40 @@ def _answer(engine: Engine, call: dict[str, Any], mailbox: Mailbox) -> tuple[dic
         return {"op": "fault", "id": number, "error": reason, "out_of_memory": _is_out_of_memory(error)}, b""
     if sound is None:
         return {"op": "no_sound", "id": number}, b""
-    warnings = list(speech.warnings)
-    return {"op": "speech", "id": number, "sample_rate": speech.sample_rate, "warnings": warnings}, sound
+    return _speech(number, speech, list(speech.warnings)), sound
+
+
+def _last_segment(
+    engine: SegmentingEngine,
+    utterance: Utterance,
+    number: int,
+    cancelled: Callable[[], bool],
+    connection: socket.socket,
+) -> tuple[dict[str, Any], bytes]:
+    """Sends every segment but the last one. Raises what the engine raises, and ValueError if it has no last one."""
+    anything = utterance.segments_done > 0
+    warnings: list[str] = []
+    with contextlib.closing(engine.segments(utterance, cancelled)) as segments:
+        for done, segment in enumerate(segments, start=utterance.segments_done + 1):
+            warnings += segment.warnings
+            silent = not np.size(segment.samples)
+            sound = b"" if silent else _sound(segment)
+            if sound is None or (silent and segment.last and not anything):
+                return {"op": "no_sound", "id": number}, b""
+            if segment.last:
+                return {**_speech(number, segment, warnings), "done": done}, sound
+            if cancelled():
+                raise Cancelled
+            if silent:
+                continue  # what it warns of is told with the next one
+            anything = True
+            _send(connection, {**_speech(number, segment, warnings), "op": "segment", "done": done}, sound)
+            warnings = []
+    raise ValueError("the engine's segments ended without a last one")
+
+
+def _speech(number: int, speech: Speech, warnings: list[str]) -> dict[str, Any]:
+    return {"op": "speech", "id": number, "sample_rate": speech.sample_rate, "warnings": warnings}
 
 
 def _recycle_reason(engine: RecyclingEngine) -> str | None:

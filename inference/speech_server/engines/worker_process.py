@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, cast
 
 from speech_server.engines import frames
@@ -39,6 +39,8 @@ class WorkerProcess:
         self._loaded: asyncio.Future[Capabilities] = loop.create_future()
         self._calls = 0
         self._pending: tuple[int, asyncio.Future[Spoken | None]] | None = None
+        # what came of the pending call, and what tells that something did
+        self._segments: tuple[list[Spoken], asyncio.Event] | None = None
         self._fault: tuple[str, bool] | None = None  # why it is of no more use, and whether for lack of memory
         self._tasks: list[asyncio.Task[None]] = []
         self._recycled = False
@@ -102,16 +104,8 @@ class WorkerProcess:
         When the caller is cancelled, so is the engine's call, and the CancelledError leaves here once the engine has
         let go of it or is dead. Raises EngineFaultError (also after `seconds`) or UtteranceError.
         """
-        assert self._pending is None, "one call at a time"
-        if self._fault is not None:
-            raise EngineFaultError(*self._fault)
-        self._calls += 1
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Spoken | None] = loop.create_future()
-        self._pending = (self._calls, answer)
-        hanging = loop.call_later(seconds, self.kill, f"no answer within {seconds:g} s")
+        answer, hanging = self._call("speak", utterance, seconds)
         try:
-            self._send({"op": "speak", "id": self._calls, "utterance": frames.utterance_to_wire(utterance)})
             spoken = await answer
         except asyncio.CancelledError:
             if answer.cancelled():  # else the engine was done in this very moment
@@ -122,6 +116,59 @@ class WorkerProcess:
         finally:
             hanging.cancel()
             self._pending = None
+        return self._said(spoken)
+
+    async def segments(self, utterance: Utterance, seconds: float) -> AsyncGenerator[Spoken]:
+        """As `speak`, in parts, of which the last says so. What came while nobody asked comes in one part; an engine
+        that cannot speak in segments has one part to give.
+
+        Closed before its end, or its caller cancelled, so is the engine's call.
+        """
+        news = asyncio.Event()
+        answer, hanging = self._call("segments", utterance, seconds)
+        arrived: list[Spoken] = []
+        self._segments = (arrived, news)
+        try:
+            while True:
+                if not arrived and not answer.done():
+                    await news.wait()
+                    news.clear()
+                    continue
+                parts = [*arrived]
+                arrived.clear()
+                if answer.done() and not (parts and answer.exception()):  # what is here comes before a failure
+                    parts.append(self._said(answer.result()))
+                yield _together(parts)
+                if parts[-1].last:
+                    return
+        except (asyncio.CancelledError, GeneratorExit):
+            if not answer.done():
+                await self._cancel()
+            raise
+        finally:
+            hanging.cancel()
+            self._pending = self._segments = None
+            if answer.done():
+                answer.exception()
+
+    def _call(
+        self, op: str, utterance: Utterance, seconds: float
+    ) -> tuple[asyncio.Future[Spoken | None], asyncio.TimerHandle]:
+        """What will be the answer, and what kills the engine if there is none in time."""
+        assert self._pending is None, "one call at a time"
+        if self._fault is not None:
+            raise EngineFaultError(*self._fault)
+        self._calls += 1
+        frame = frames.pack({"op": op, "id": self._calls, "utterance": frames.utterance_to_wire(utterance)})
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Spoken | None] = loop.create_future()
+        self._pending = (self._calls, answer)
+        hanging = loop.call_later(seconds, self.kill, f"no answer within {seconds:g} s")
+        # Not drained: a frame to the engine is small, and one call runs at a time.
+        self._connection.write(frame)
+        return answer, hanging
+
+    def _said(self, spoken: Spoken | None) -> Spoken:
         if spoken is None:  # it says that it was cancelled, and nobody asked for that
             self.kill("cancelled a call of its own accord")
             raise EngineFaultError("the engine cancelled a call of its own accord")
@@ -168,7 +215,11 @@ class WorkerProcess:
             return  # the late answer to a call that was given up
         answer = self._pending[1]
         if op == "speech":
-            answer.set_result(Spoken(payload, int(header["sample_rate"]), tuple(header["warnings"])))
+            answer.set_result(_spoken(header, payload, last=True))
+        elif op == "segment":
+            if self._segments is None:
+                raise ValueError("a segment of a call that was to be answered whole")
+            self._segments[0].append(_spoken(header, payload, last=False))
         elif op == "cancelled":
             answer.set_result(None)
         elif op == "refused":
@@ -179,6 +230,7 @@ class WorkerProcess:
             self.kill(f"the engine failed: {header['error']}", bool(header["out_of_memory"]))
         else:
             raise ValueError(f"unknown op {op!r}")
+        self._tell()
 
     def closed(self) -> None:
         """The engine's end of the connection is gone."""
@@ -204,7 +256,7 @@ class WorkerProcess:
         self._pending = (self._calls, let_go)
         if self._fault is not None:
             return
-        self._send({"op": "cancel", "id": self._calls})
+        self._connection.write(frames.pack({"op": "cancel", "id": self._calls}))
         let_go.add_done_callback(_retrieve)
         try:
             done, _ = await asyncio.wait({let_go}, timeout=CANCEL_SECONDS)
@@ -214,10 +266,6 @@ class WorkerProcess:
         if not done:
             self.kill(f"a cancelled call went on for {CANCEL_SECONDS:g} s")
 
-    def _send(self, header: dict[str, Any]) -> None:
-        # Not drained: a frame to the engine is small, and one call runs at a time.
-        self._connection.write(frames.pack(header))
-
     def _fail(self, reason: str, out_of_memory: bool = False) -> None:
         if self._fault is None:
             self._fault = (reason, out_of_memory)
@@ -226,6 +274,11 @@ class WorkerProcess:
             self._loaded.exception()  # the host may have stopped waiting
         if self._pending is not None and not self._pending[1].done():
             self._pending[1].set_exception(EngineFaultError(*self._fault))
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._segments is not None:
+            self._segments[1].set()
 
 
 class _Connection(asyncio.Protocol):
@@ -251,12 +304,26 @@ class _Connection(asyncio.Protocol):
         self._worker.closed()
 
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
+        # The end of a process that was just killed is told a moment later, and then to the call that met it, too.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+
+def _spoken(header: dict[str, Any], payload: bytes, last: bool) -> Spoken:
+    return Spoken(payload, int(header["sample_rate"]), tuple(header["warnings"]), last, int(header.get("done", 1)))
+
+
+def _together(parts: list[Spoken]) -> Spoken:
+    """Parts that follow each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    warnings = tuple(warning for part in parts for warning in part.warnings)
+    pcm, end = b"".join(part.pcm for part in parts), parts[-1]
+    return Spoken(pcm, end.sample_rate, warnings, end.last, end.segments_done)
 
 
 def _retrieve(answer: asyncio.Future[Spoken | None]) -> None:

@@ -148,7 +148,7 @@ def make_desk(
         queue,
         work,
         pipeline.lane,
-        wants=lambda: host.ready and not draining(),
+        wants=lambda: (host.ready or host.asleep) and not draining(),
         lease_seconds=settings.job_lease_seconds,
     )
     return Desk(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ _IDLE_SECONDS = 0.1
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _EXTENSIONS_PER_LEASE = 3
 _GIVE_BACK_SECONDS = 5.0
+# A clip that the engine has begun is finished in a drain as long as it keeps to twice what it was expected to take.
+_PATIENCE = 2.0
+# What is spoken is written down, and whoever waits for it is told.
+_WRITING_SECONDS = 5.0
 
 log = logging.getLogger("speech_server.jobs")
 
@@ -29,10 +34,26 @@ class _Held:
     message: Message
     until: float  # of the monotonic clock: then the lease ends
     task: asyncio.Task[None] | None = None
+    begun: float | None = None  # of the monotonic clock: then the engine began with it
+    expected_seconds: float = math.inf  # of the engine's work
     spoken: bool = False
+    settling: bool = False  # the queue is being told what becomes of it
     lost: bool = False
     # A new lease may come with a new receipt, without which the message cannot be settled.
     receipt: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def may_go_on_until(now: float, drained: float, begun: float | None, expected_seconds: float, spoken: bool) -> float:
+    """Until when a drain leaves a clip in work; `now`: it goes back to the queue at once, where others find it.
+
+    All are times of one clock. `drained`: what is in work then is let go of; `begun`: when the engine began with it,
+    None: it waits. Of unknown length (`expected_seconds` infinite), it is not worth a node's last minutes either.
+    """
+    if spoken:
+        return max(now, min(drained, now + _WRITING_SECONDS))
+    if begun is None or math.isinf(expected_seconds) or begun + expected_seconds > drained:
+        return now
+    return max(now, min(drained, begun + _PATIENCE * expected_seconds))
 
 
 class Runner:
@@ -61,6 +82,7 @@ class Runner:
         self._changed = asyncio.Event()
         self._failures = 0
         self._ending = False
+        self._letting_go: dict[_Held, asyncio.TimerHandle] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -71,19 +93,50 @@ class Runner:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._take()), asyncio.create_task(self._keep())]
 
+    def drain(self, until: float) -> None:
+        """Give back now what cannot be finished by `until` (time.monotonic), and then the rest. What is taken
+        meanwhile is for `wants` to say. An earlier end may follow.
+        """
+        for held in list(self._held):
+            self._stay_calm(held)
+            self._let_go_when_due(held, until)
+
+    def undrain(self) -> None:
+        """What is still in work is finished as ever."""
+        for held in list(self._letting_go):
+            self._stay_calm(held)
+
     async def stop(self) -> None:
         """Give back what is in hand, and return when nothing is."""
         self._ending = True
         self._changed.set()
         for held in list(self._held):
-            if held.task is not None:
-                held.task.cancel()
+            self._let_go(held)
         await asyncio.gather(*self._tasks[:1], return_exceptions=True)
         while self._held:
             await asyncio.wait([held.task for held in self._held if held.task is not None])
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _let_go_when_due(self, held: _Held, drained: float) -> None:
+        """Looked at again when its time is up: it may have been spoken meanwhile, and is being written down."""
+        now = time.monotonic()
+        ends = may_go_on_until(now, drained, held.begun, held.expected_seconds, held.spoken)
+        if ends <= now:
+            self._let_go(held)
+            return
+        later = asyncio.get_running_loop().call_later(ends - now, self._let_go_when_due, held, drained)
+        self._letting_go[held] = later
+
+    def _let_go(self, held: _Held) -> None:
+        if held.task is not None and not held.settling:
+            held.task.cancel()
+
+    def _stay_calm(self, held: _Held) -> None:
+        timer = self._letting_go.pop(held, None)
+        if timer is not None:
+            timer.cancel()
 
     async def _take(self) -> None:
         while not self._ending:
@@ -125,17 +178,21 @@ class Runner:
         try:
             verdict = await self._do(held)
             if not held.lost:
+                held.settling = True
                 async with held.receipt:
                     await self._settle(held.message, verdict)
         finally:
             self._held.discard(held)
+            self._stay_calm(held)
             self._changed.set()
 
     async def _do(self, held: _Held) -> Verdict:
         try:
             verdict = Verdict(Fate.GIVE_BACK)
             if not self._ending and self._wants():
-                verdict = await self._work.do(held.message, lambda: self._mark_spoken(held))
+                verdict = await self._work.do(
+                    held.message, lambda: self._mark_spoken(held), lambda seconds: self._mark_begun(held, seconds)
+                )
         except asyncio.CancelledError:
             return Verdict(Fate.GIVE_BACK)
         self._failures = self._failures + 1 if verdict.fate is Fate.GIVE_BACK else 0
@@ -155,6 +212,9 @@ class Runner:
             # It comes back by itself when the lease ends, and what was written down is not done twice.
             fields = {"message": message.id, "fate": verdict.fate.name, "reason": str(error)}
             log.warning("job_message_not_settled", extra={"fields": fields})
+
+    def _mark_begun(self, held: _Held, expected_seconds: float) -> None:
+        held.begun, held.expected_seconds = time.monotonic(), expected_seconds
 
     def _mark_spoken(self, held: _Held) -> None:
         held.spoken = True

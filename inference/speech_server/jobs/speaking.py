@@ -40,13 +40,15 @@ class ClipSpeaker:
     voices: Voices
     clock: Callable[[], float] = time.time
 
-    async def speak(self, order: JobOrder, clip: int) -> Outcome:
-        """The outcome, its sound already in the store. Raises TryAgainError or StoreError."""
+    async def speak(self, order: JobOrder, clip: int, begun: Callable[[float], None]) -> Outcome:
+        """The outcome, its sound already in the store. `begun`: see `Pipeline.make_clip`. Raises TryAgainError or
+        StoreError.
+        """
         ordered = order.clips[clip]
         try:
             await self._check_voice(order.client, ordered)
             speech = await self._speech_order(order.client, ordered)
-            answer = await self.pipeline.make_clip(speech, order.client)
+            answer = await self.pipeline.make_clip(speech, order.client, begun)
         except ApiError as error:
             if error.status < 500 and error.status != 429:
                 return failure(clip, ClipError(error.code, error.message, error.param), self.clock())

@@ -57,8 +57,10 @@ class Work:
     telling: Telling
     clock: Callable[[], float] = time.time
 
-    async def do(self, message: Message, spoken: Callable[[], None]) -> Verdict:
-        """`spoken()` is called when the message needs no engine any more."""
+    async def do(self, message: Message, spoken: Callable[[], None], begun: Callable[[float], None]) -> Verdict:
+        """`begun(seconds)` is called when the engine begins, with what it is expected to take (infinite: nobody knows);
+        `spoken()` when the message needs no engine any more.
+        """
         try:
             task = from_body(message.body)
         except NoTaskError as error:
@@ -66,7 +68,7 @@ class Work:
             return _retry_or_die(message)
         try:
             if isinstance(task, SpeakClip):
-                return await self._speak(task, message, spoken)
+                return await self._speak(task, message, spoken, begun)
             spoken()
             if isinstance(task, StartPart):
                 await self._start_part(task)
@@ -98,7 +100,9 @@ class Work:
         if task.part + 1 < order.parts:
             await self.queue.send([to_body(StartPart(task.client, task.job, task.part + 1))])
 
-    async def _speak(self, task: SpeakClip, message: Message, spoken: Callable[[], None]) -> Verdict:
+    async def _speak(
+        self, task: SpeakClip, message: Message, spoken: Callable[[], None], begun: Callable[[float], None]
+    ) -> Verdict:
         order = await self.ledger.order(task.client, task.job)
         if order is None or not 0 <= task.clip < order.total:
             log.info("job_message_without_order", extra={"fields": {"job": task.job, "message": message.id}})
@@ -112,15 +116,17 @@ class Work:
             spoken()
             await self._end_batch(order, task)
             return _DONE
-        outcome, verdict = await self._outcome(order, task, message)
+        outcome, verdict = await self._outcome(order, task, message, begun)
         spoken()
         if outcome is not None:
             await self._write_down(order, task, outcome)
         return verdict
 
-    async def _outcome(self, order: JobOrder, task: SpeakClip, message: Message) -> tuple[Outcome | None, Verdict]:
+    async def _outcome(
+        self, order: JobOrder, task: SpeakClip, message: Message, begun: Callable[[float], None]
+    ) -> tuple[Outcome | None, Verdict]:
         try:
-            return await self.speaker.speak(order, task.clip), _DONE
+            return await self.speaker.speak(order, task.clip, begun), _DONE
         except TryAgainError as error:
             problem = error
         except StoreError:

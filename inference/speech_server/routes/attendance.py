@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from starlette.types import Receive
 
-from speech_server.errors import ClientLeftError, retry_later
+from speech_server.errors import ApiError, ClientLeftError, retry_later
 from speech_server.interrupt import Interrupt
 
 T = TypeVar("T")
@@ -27,8 +27,9 @@ async def attended(work: Awaitable[T], receive: Receive, seconds: float) -> T:
     watching: list[asyncio.Task[None] | asyncio.TimerHandle] = []
 
     def watch() -> None:
-        watching.append(loop.create_task(_tell_when_left(receive, interrupt)))
-        watching.append(loop.call_later(max(0.0, seconds - _UNWATCHED_SECONDS), _too_late, interrupt, seconds))
+        watching.append(loop.create_task(tell_when_left(receive, interrupt)))
+        left = max(0.0, seconds - _UNWATCHED_SECONDS)
+        watching.append(loop.call_later(left, lambda: interrupt(too_late(seconds))))
 
     watching.append(loop.call_later(_UNWATCHED_SECONDS, watch))
     try:
@@ -38,12 +39,13 @@ async def attended(work: Awaitable[T], receive: Receive, seconds: float) -> T:
             watch_or_timer.cancel()
 
 
-def _too_late(interrupt: Interrupt, seconds: float) -> None:
+def too_late(seconds: float) -> ApiError:
     message = f"there was no answer within {seconds:g} s; a job may take longer: POST it to /v1/jobs"
-    interrupt(retry_later(503, "too_late", message, _LATE_RETRY_SECONDS))
+    return retry_later(503, "too_late", message, _LATE_RETRY_SECONDS)
 
 
-async def _tell_when_left(receive: Receive, interrupt: Interrupt) -> None:
+async def tell_when_left(receive: Receive, interrupt: Interrupt) -> None:
+    """Interrupts with ClientLeftError as soon as the connection is closed."""
     while (await receive())["type"] != "http.disconnect":
         pass
     interrupt(ClientLeftError())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -11,16 +12,16 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from speech_server.answers import Answer, GrowingAnswer
 from speech_server.asgi_headers import header_values
 from speech_server.audio.encode import FORMATS
-from speech_server.dedup import Answer
 from speech_server.errors import ApiError
 from speech_server.order import SpeechOrder
 from speech_server.routes.attendance import attended
 from speech_server.routes.reply_time import reply_seconds
 from speech_server.service import Service
 
-_WARNINGS = "X-Speech-Warnings"
+WARNINGS = "X-Speech-Warnings"
 _MAX_WARNINGS_CHARS = 2000
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -80,9 +81,14 @@ class ClipResponse(Response):
         self.status_code = 200
         self.background = None
         self.body = clip.body
-        self.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in clip.headers]
+        self.raw_headers = raw_headers(clip.headers)
         self.raw_headers.append((b"content-length", str(len(clip.body)).encode()))
         self.raw_headers.append((b"content-type", clip.media_type.encode()))
+
+
+def raw_headers(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    """As ASGI takes them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 async def speak(request: Request, service: Service, order: SpeechOrder, warnings: Collection[str] = ()) -> Answer:
@@ -92,6 +98,31 @@ async def speak(request: Request, service: Service, order: SpeechOrder, warnings
     seconds = reply_seconds(request.scope, service.settings.reply_seconds)
     work = service.pipeline.answer(order, state["client"], idempotency_key, seconds)
     answer, repeated = await attended(work, request.receive, seconds)
+    return _noted(state, answer, order, warnings, repeated)
+
+
+async def speak_growing(
+    request: Request, service: Service, order: SpeechOrder, warnings: Collection[str], leaving: ExitStack
+) -> tuple[Answer | GrowingAnswer, tuple[tuple[str, str], ...]]:
+    """As `speak`, or a clip that grows, and its headers; the caller closes `leaving` when it was sent."""
+    state = request.scope["state"]
+    idempotency_key = idempotency_key_of(header_values(request.scope, b"idempotency-key"))
+    most = service.settings.reply_seconds
+    seconds = reply_seconds(request.scope, most)
+    work = service.pipeline.grow(order, state["client"], idempotency_key, seconds, most, leaving)
+    answer, repeated = await attended(work, request.receive, seconds)
+    if isinstance(answer, Answer):
+        whole = _noted(state, answer, order, warnings, repeated)
+        return whole, whole.headers
+    state["audio_bytes"] = 0
+    state["log_fields"] = {"format": order.format, "repeated": repeated, "streamed": True}
+    return answer, _told(answer.headers, warnings, repeated)
+
+
+def _noted(
+    state: dict[str, Any], answer: Answer, order: SpeechOrder, warnings: Collection[str], repeated: bool
+) -> Answer:
+    """For the log and the metrics; the answer as this client gets it."""
     state["audio_bytes"] = len(answer.body)
     state["log_fields"] = {
         "audio_seconds": round(answer.audio_seconds, 3),
@@ -99,15 +130,22 @@ async def speak(request: Request, service: Service, order: SpeechOrder, warnings
         "format": order.format,
         "repeated": repeated,
     }
-    if not repeated and not warnings and answer.headers[-1][0] != _WARNINGS:
+    if not repeated and not warnings and answer.headers[-1][0] != WARNINGS:
         return answer
-    headers = dict(answer.headers)
+    return replace(answer, headers=_told(answer.headers, warnings, repeated))
+
+
+def _told(
+    headers: tuple[tuple[str, str], ...], warnings: Collection[str], repeated: bool
+) -> tuple[tuple[str, str], ...]:
+    """With what this client is told beside."""
+    found = dict(headers)
     if repeated:
-        headers["Idempotent-Replayed"] = "true"
-    told = [*warnings, *filter(None, [headers.pop(_WARNINGS, "")])]
+        found["Idempotent-Replayed"] = "true"
+    told = [*warnings, *filter(None, [found.pop(WARNINGS, "")])]
     if told:
-        headers[_WARNINGS] = header_text("; ".join(told))
-    return replace(answer, headers=tuple(headers.items()))
+        found[WARNINGS] = header_text("; ".join(told))
+    return tuple(found.items())
 
 
 def header_text(text: str) -> str:

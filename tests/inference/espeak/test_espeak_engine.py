@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from speech_server.engines.base import (
     Emotion,
     Engine,
     Reference,
+    SegmentingEngine,
     Speech,
     Utterance,
     UtteranceError,
 )
+from tests.inference.server.running_server import RunningServer
 
 RATE = 22_050
 PLAIN = Utterance(
@@ -260,3 +263,56 @@ class TestHonesty:
             return
         assert speech.samples.size > 0
         assert np.isfinite(speech.samples).all()
+
+
+class TestSegments:
+    TEXT = "First one. 第二句，有一个停顿。Third! 四。"
+
+    def test_put_together_they_are_the_clip(self, engine: Engine) -> None:
+        assert isinstance(engine, SegmentingEngine)
+        said = dataclasses.replace(PLAIN, text=self.TEXT)
+        segments = list(engine.segments(said, lambda: False))
+        assert [segment.last for segment in segments] == [False, False, False, True]
+        assert np.array_equal(
+            np.concatenate([segment.samples for segment in segments]), speak(engine, self.TEXT).samples
+        )
+        # the pause is in front of what comes after it: who has the beginning need not wait in silence
+        assert not np.any(segments[1].samples[: int(0.3 * RATE)])
+        assert np.any(segments[0].samples[-int(0.05 * RATE) :])
+
+    @pytest.mark.parametrize("done", [1, 2, 3])
+    def test_what_is_there_already_is_left_out(self, engine: Engine, done: int) -> None:
+        assert isinstance(engine, SegmentingEngine)
+        whole = list(engine.segments(dataclasses.replace(PLAIN, text=self.TEXT), lambda: False))
+        rest = list(engine.segments(dataclasses.replace(PLAIN, text=self.TEXT, segments_done=done), lambda: False))
+        assert len(rest) == 4 - done
+        for expected, found in zip(whole[done:], rest, strict=True):
+            assert np.array_equal(expected.samples, found.samples)
+
+    def test_warnings_come_with_the_first(self, engine: Engine) -> None:
+        assert isinstance(engine, SegmentingEngine)
+        said = dataclasses.replace(PLAIN, text="One. Two.", duration_factor=1.1)
+        first, second = engine.segments(said, lambda: False)
+        assert first.warnings == ("duration_unsupported: espeak speaks at its own pace",)
+        assert second.warnings == ()
+
+    def test_a_sentence_without_sound(self, engine: Engine) -> None:
+        with pytest.raises(UtteranceError):
+            speak(engine, "Я. Ю.")
+
+
+class TestServer:
+    def test_a_sentence_is_heard_before_the_last(self, tmp_path: Path) -> None:
+        """A real server with the real library: the same clip, in pieces."""
+        text = " ".join(f"This is sentence number {number} of a long text." for number in range(20))
+        body = {"input": text, "model": "tts-1", "voice": "default", "response_format": "wav"}
+        server = RunningServer(tmp_path, engine="espeak")
+        try:
+            whole = server.generate(text).content
+            with server.client() as client, client.stream("POST", "/v1/audio/speech", json=body) as answer:
+                pieces = list(answer.iter_raw())
+            assert len(pieces) > 1
+            assert "content-length" not in answer.headers
+            assert b"".join(pieces)[44:] == whole[44:]
+        finally:
+            server.kill()

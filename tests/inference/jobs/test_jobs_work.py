@@ -43,10 +43,10 @@ class TestTwice:
             first, second = [await shop.take() for _ in range(2)]
             assert first is not None
             assert second is not None
-            await shop.work.do(first, lambda: None)
+            await shop.work.do(first, lambda: None, lambda _: None)
             end = await shop.ledger.end("studio", order.id)
             shop.now += 60
-            await shop.work.do(second, lambda: None)
+            await shop.work.do(second, lambda: None, lambda _: None)
             assert await shop.ledger.end("studio", order.id) == end
 
         in_workshop(tmp_path, test)

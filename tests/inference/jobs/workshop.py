@@ -49,7 +49,8 @@ class Speaker:
     async def engine(self) -> Speaker:
         return self
 
-    async def make_clip(self, order: SpeechOrder, client: str) -> Answer:
+    async def make_clip(self, order: SpeechOrder, client: str, begun: Callable[[float], None]) -> Answer:
+        begun(0.1)
         if order.text in self.errors:
             raise self.errors[order.text]
         self.spoken.append(order.text)
@@ -147,7 +148,7 @@ class Workshop:
         message = await self.take()
         if message is None:
             return None
-        verdict = await self.work.do(message, lambda: None)
+        verdict = await self.work.do(message, lambda: None, lambda _: None)
         await self.settle(message, verdict)
         return verdict
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from speech_server.gpu import watch_gpus
+from speech_server.gpu import gpu_uuids, watch_gpus
 from speech_server.metrics import Metrics
 
 
@@ -38,6 +38,9 @@ class NvmlStandIn(ModuleType):
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
         return index
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str:  # noqa: N802
+        return f"GPU-{handle}"
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:  # noqa: N802
         if self.lost:
@@ -73,3 +76,11 @@ class TestGpus:
     def test_without_the_package_there_are_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pynvml", None)
         assert watch_gpus(Metrics()) == 0
+
+    def test_each_is_named_as_cuda_takes_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pynvml", NvmlStandIn())
+        assert gpu_uuids() == ["GPU-0", "GPU-1"]
+        monkeypatch.setitem(sys.modules, "pynvml", NvmlStandIn(driver=False))
+        assert gpu_uuids() == []
+        monkeypatch.setitem(sys.modules, "pynvml", None)
+        assert gpu_uuids() == []

@@ -141,6 +141,7 @@ class TestRequests:
                 "version": "0.1.0",
                 "image": "sha256:test",
                 "replica": "replica-1",
+                "engines": ["ready"],
             }
             assert client.get("/readyz").json() == {"status": "ready", "engine": "strict/1"}
 

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from speech_server.dedup import JOINED, RUN, STORED, Answer, Dedup, KeyReusedError, fingerprint
+from speech_server.answers import Answer
+from speech_server.dedup import JOINED, RUN, STORED, Dedup, KeyReusedError, fingerprint
 
 
 class Clock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,14 +13,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_server.engines import ENGINES, engine_path, frames
-from speech_server.engines.base import Emotion, Reference, Utterance, UtteranceError
+from speech_server.engines.base import Emotion, Reference, Spoken, Utterance, UtteranceError
 from speech_server.engines.host import BACKOFF, EngineHost, EngineNotReadyError, restart_delay
 from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
 from tests.inference.server.running_server import ROOT, STRICT
+from tests.inference.server.segmenting_engine import ENGINE as SEGMENTING
 from tests.inference.server.strict_engine import VOICES
 
 
@@ -127,6 +130,29 @@ def with_worker(scenario: Callable[[WorkerProcess], Awaitable[None]]) -> None:
 
 @pytest.mark.usefixtures("control")
 class TestWorkerProcess:
+    def test_a_call_that_comes_while_it_is_dying_fails_as_one_of_a_dead_engine(self) -> None:
+        """On the server's own event loop, which refuses to write to what is closing."""
+
+        async def one(steps: int) -> None:
+            worker = await WorkerProcess.start(STRICT)
+            try:
+                await worker.loaded(30)
+                os.kill(worker.pid, signal.SIGKILL)
+                os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # the loop learns of it in so many steps
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                with pytest.raises(EngineFaultError, match="killed by signal 9"):
+                    await worker.speak(utterance("hello"), 10)
+                assert not worker.usable
+            finally:
+                await worker.gone()
+
+        async def run() -> None:
+            for steps in range(4):
+                await one(steps)
+
+        uvloop.run(run())
+
     def test_it_speaks_refuses_is_cancelled_and_dies(self, control: Path) -> None:
         async def scenario(worker: WorkerProcess) -> None:
             spoken = await worker.speak(utterance("twenty characters ok"), 10)
@@ -207,6 +233,100 @@ class TestWorkerProcess:
             assert fault.value.out_of_memory
 
         with_worker(scenario)
+
+
+def with_segments(scenario: Callable[[WorkerProcess], Awaitable[None]]) -> None:
+    async def run() -> None:
+        worker = await WorkerProcess.start(SEGMENTING)
+        try:
+            assert (await worker.loaded(30)).segments
+            await scenario(worker)
+        finally:
+            worker.kill("the test ends")
+            await worker.gone()
+
+    asyncio.run(run())
+
+
+async def said(worker: WorkerProcess, text: str, **fields: object) -> list[Spoken]:
+    return [part async for part in worker.segments(utterance(text, **fields), 10)]
+
+
+@pytest.mark.usefixtures("control")
+class TestSegments:
+    def test_put_together_they_are_the_whole(self) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            for text in ("one", "one|two", "silent|two|silent|silent|five", "one|silent", "1|2|3|4|5|6|7|8"):
+                parts = await said(worker, text)
+                assert b"".join(part.pcm for part in parts) == (await worker.speak(utterance(text), 10)).pcm
+                assert [part.last for part in parts] == [False] * (len(parts) - 1) + [True]
+                assert parts[-1].segments_done == text.count("|") + 1
+
+        with_segments(scenario)
+
+    def test_each_is_there_before_the_next_and_warnings_come_with_it(self, control: Path) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            call = worker.segments(utterance("one|warn silent|gate next"), 10)
+            first = await anext(call)
+            assert (first.last, first.segments_done, first.warnings) == (False, 1, ())
+            (control / "next").touch()
+            rest = [part async for part in call]
+            assert rest[-1].last
+            assert [warning for part in rest for warning in part.warnings] == ["speech_cut: told late"]
+
+        with_segments(scenario)
+
+    def test_what_came_is_given_before_a_failure(self) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            parts = []
+            with pytest.raises(UtteranceError):
+                async for part in worker.segments(utterance("one|two|refuse"), 10):
+                    parts.append(part)  # noqa: PERF401 - the failure ends it
+            assert parts[-1].segments_done == 2
+            rest = await said(worker, "one|two|three", segments_done=2)
+            assert len(rest) == 1
+            with pytest.raises(EngineFaultError, match="no sound"):
+                await said(worker, "silent|silent")
+            with pytest.raises(EngineFaultError, match=r"ended \(7\)"):
+                await said(worker, "one|crash")
+
+        with_segments(scenario)
+
+    def test_closed_in_the_middle_the_call_is_cancelled(self, control: Path) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            call = worker.segments(utterance("one|gate never"), 10)
+            await anext(call)
+            await call.aclose()
+            assert '"cancelled"' in (control / "calls.jsonl").read_text()
+            assert worker.usable
+            assert len(await said(worker, "and again")) == 1
+            waiting = asyncio.create_task(said(worker, "gate never|two"))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert len(await said(worker, "and once more")) == 1
+
+        with_segments(scenario)
+
+    def test_an_engine_without_segments_gives_one_part(self) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            parts = await said(worker, "all of it|at once")
+            assert [part.last for part in parts] == [True]
+
+        with_worker(scenario)
+
+    def test_a_segment_of_a_call_that_is_to_be_whole_is_nonsense(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            call = asyncio.create_task(worker.speak(utterance("hang"), 10))
+            await asyncio.sleep(0)
+            header = {"op": "segment", "id": worker._calls, "sample_rate": 22_050, "warnings": [], "done": 1}
+            worker._connection.data_received(frames.pack(header, 2) + b"\0\0")
+            with pytest.raises(EngineFaultError, match="sent nonsense"):
+                await call
+
+        with caplog.at_level(logging.CRITICAL):
+            with_worker(scenario)
 
 
 class TestHost:

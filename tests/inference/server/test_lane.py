@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from speech_server.estimate import RealTimeFactor
+from speech_server.estimates.speed import RealTimeFactor
 from speech_server.lane import Lane, LaneFullError, Priority, TooLateError
 
 

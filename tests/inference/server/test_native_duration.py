@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
+from speech_server.estimates.prior import prior_of
 from speech_server.timing import Timing, final_length, native_factor
 from tests.inference.server.elastic_engine import FACTORS, SECONDS_PER_CHARACTER
 from tests.inference.server.running_server import RunningServer
@@ -26,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningServer]
 class TestFactor:
     @pytest.mark.parametrize("timing", [Timing(), Timing(speed=1.0), Timing(target_seconds=4.0)])
     def test_its_own_pace_is_not_asked_for(self, timing: Timing) -> None:
-        assert native_factor(timing, 4.0, (0.5, 2.0)) is None
+        assert native_factor(timing, 4.0, 1.25, (0.5, 2.0)) is None
 
     @pytest.mark.parametrize(
         ("timing", "factor"),
@@ -46,11 +47,11 @@ class TestFactor:
     def test_it_is_the_inverse_of_the_speed_within_what_the_engine_does(
         self, timing: Timing, factor: float | None
     ) -> None:
-        assert native_factor(timing, 4.0, (0.5, 2.0)) == (None if factor is None else pytest.approx(factor))
+        assert native_factor(timing, 4.0, 1.25, (0.5, 2.0)) == (None if factor is None else pytest.approx(factor))
 
     @pytest.mark.parametrize("speed", [0.75, 0.77, 0.9, 1.1, 1.13, 1.25])
     def test_a_factor_that_is_taken_whole_leaves_nothing_to_stretch(self, speed: float) -> None:
-        factor = native_factor(Timing(speed=speed), 4.0, (0.5, 2.0))
+        factor = native_factor(Timing(speed=speed), 4.0, 1.25, (0.5, 2.0))
         assert factor is not None
         for spoken in range(1, 3000, 7):
             assert final_length(spoken / factor, 22_050, Timing(speed=speed)) == spoken
@@ -92,6 +93,23 @@ class TestClip:
         error = error_of(server.generate(f"hurried {TEXT[8:]}", target_seconds=9))
         assert (error["code"], error["param"]) == ("target_out_of_reach", "target_seconds")
         assert f"this text is {NATURAL / 2:.2f} s long" in error["message"]
+
+
+class TestLearning:
+    def test_a_voice_that_is_known_is_asked_for_more_of_the_way_and_a_seed_for_the_same_as_ever(
+        self, server: RunningServer
+    ) -> None:
+        text = f"hurried {TEXT[8:]}"
+        target = prior_of(text).seconds  # which its characters say, and which is about twice what it takes
+        clips = server.metric("speech_estimate_error_ratio_count")
+        for number in range(20):
+            assert server.generate(f"hurried {number:02} {TEXT[11:]}").status_code == 200
+        assert server.metric("speech_estimate_error_ratio_count") == clips + 20
+        assert server.metric("speech_estimate_bias_ratio") > 0
+        server.generate(text, target_seconds=target)
+        assert server.called(text)[-1]["factor"] == pytest.approx(FACTORS[1], abs=0.15)
+        server.generate(text, target_seconds=target, seed=5)
+        assert server.called(text)[-1]["factor"] is None
 
 
 class TestLanguage:

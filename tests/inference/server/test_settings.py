@@ -50,6 +50,25 @@ class TestSettings:
         assert "greater than or equal to 0" in text
         assert "SPEECH_REPLICAS: there is no such setting; did you mean SPEECH_REPLICA?" in text
 
+    def test_a_device_is_given_to_the_engines_or_to_the_one_engine(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        weights = {"SPEECH_ENGINE": "indextts2", "SPEECH_ENGINE_WEIGHTS": str(tmp_path)}
+        settings = read(monkeypatch, **weights, SPEECH_DEVICES="0,GPU-8932f937", SPEECH_ENGINES="4")
+        assert (settings.devices, settings.engines) == ("0,GPU-8932f937", 4)
+        with pytest.raises(SettingsError, match=r"SPEECH_DEVICES='0,GPU-8932f937': SPEECH_ENGINE_DEVICE names one"):
+            read(monkeypatch, **weights, SPEECH_DEVICES="0,GPU-8932f937", SPEECH_ENGINE_DEVICE="cuda:1")
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("ENGINES", "0"), ("ENGINES", "65"), ("DEVICES", "0;1"), ("DEVICES", "0,"), ("IDLE_UNLOAD_MINUTES", "-1")],
+    )
+    def test_numbers_and_devices_of_engines_that_are_none(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        with pytest.raises(SettingsError, match=f"SPEECH_{name}="):
+            read(monkeypatch, **{f"SPEECH_{name}": value})
+
     def test_a_missing_keys_file_setting_says_what_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("SPEECH_API_KEYS_FILE")
         with pytest.raises(SettingsError, match="SPEECH_API_KEYS_FILE: not set; JSON object: client name -> key"):

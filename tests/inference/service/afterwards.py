@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter, defaultdict
+from datetime import datetime, timezone
 from typing import Any
 
 import httpx
@@ -146,7 +147,10 @@ def check_webhooks(receiver: Receiver, tenants: list[Tenant]) -> None:
         if owner is None:
             continue  # of an order whose answer was lost
         assert job in owner.told
-        Webhook(derived_secret(owner.key)).verify(body, headers)
+        # Not `verify`: it wants to be called within five minutes.
+        at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), timezone.utc)
+        signature = Webhook(derived_secret(owner.key)).sign(headers["webhook-id"], at, body.decode())
+        assert signature in headers["webhook-signature"].split(), told
         ids[job, told["type"]].add(headers["webhook-id"])
     assert all(len(found) == 1 for found in ids.values()), ids
 

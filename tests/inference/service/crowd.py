@@ -41,10 +41,12 @@ class Ledger:
     asked: int = 0
 
 
-def plan_asks(tenants: list[Tenant], count: int, chance: Random) -> list[Ask]:
-    """One in ten repeats an earlier one word for word, one in twenty hangs up, one in fifty tries another's voice."""
+def plan_asks(tenants: list[Tenant], count: int, chance: Random, first: int = 0) -> list[Ask]:
+    """One in ten repeats an earlier one word for word, one in twenty hangs up, one in fifty tries another's voice.
+    They are numbered from `first` on, and what has another number is another request.
+    """
     asks: list[Ask] = []
-    for number in range(count):
+    for number in range(first, first + count):
         tenant = chance.choice(tenants)
         if asks and chance.random() < 0.1:
             asks.append(chance.choice(asks[-50:]))
@@ -72,28 +74,30 @@ def plan_clip(tenant: Tenant, what: str, chance: Random) -> Clip:
     return Clip(text, digest, tenant.voices[digest])
 
 
-async def ask_once(http: httpx.AsyncClient, ask: Ask, ledger: Ledger) -> None:
-    """Send it, and enter how it ended; everything but what may happen is entered as wrong."""
+async def ask_once(http: httpx.AsyncClient, ask: Ask, ledger: Ledger) -> bool:
+    """Send it, and enter how it ended; everything but what may happen is entered as wrong. Whether a clip came."""
     ledger.asked += 1
     try:
         answer = await asyncio.wait_for(_send(http, ask), ask.leaves_after)
     except asyncio.TimeoutError:
         ledger.answers["left"] += 1
-        return
+        return False
     except httpx.RemoteProtocolError as error:
         # The server was killed while its answer was on its way: there is no taking back a status that was sent.
         ledger.answers["cut"] += 1
         ledger.cuts.append(f"{ask.kind}: {error}")
         if "incomplete" not in str(error) and "peer closed" not in str(error):
             ledger.wrong.append(f"{ask.kind}: cut before the answer: {error}")
-        return
+        return False
     except httpx.TransportError as error:
         ledger.wrong.append(f"{ask.kind}: no answer: {error!r}")
-        return
+        return False
     ledger.answers[str(answer.status_code)] += 1
     problem = _problem(ask, answer)
     if problem is not None:
         ledger.wrong.append(f"{ask.kind} {ask.clip.text!r} {ask.clip.fields.get('voice')}: {problem}")
+        return False
+    return answer.status_code == 200
 
 
 async def _send(http: httpx.AsyncClient, ask: Ask) -> httpx.Response:
@@ -152,10 +156,12 @@ class JobPlan:
     webhook: str | None
 
 
-def plan_jobs(tenants: list[Tenant], count: int, chance: Random, webhook: str) -> list[JobPlan]:
-    """One in ten is a batch of 2 to 12 clips, one in five has a webhook, nine in ten have an idempotency key."""
+def plan_jobs(tenants: list[Tenant], count: int, chance: Random, webhook: str, first: int = 0) -> list[JobPlan]:
+    """One in ten is a batch of 2 to 12 clips, one in five has a webhook, nine in ten have an idempotency key.
+    Numbered as `plan_asks` does it.
+    """
     plans = []
-    for number in range(count):
+    for number in range(first, first + count):
         tenant = chance.choice(tenants)
         size = chance.randint(2, 12) if chance.random() < 0.1 else 1
         plans.append(

@@ -20,6 +20,7 @@ import soundfile
 from speech_server.engines.base import Cancelled, Capabilities, Speech, Utterance
 
 ENGINE = "tests.inference.service.identity_engine:IdentityEngine"
+UNHURRIED = "tests.inference.service.identity_engine:UnhurriedEngine"
 SAMPLE_RATE = 22_050
 VOICES = ("default", "low")
 
@@ -54,7 +55,10 @@ def _samples(spoken: bytes) -> np.ndarray:
 
 
 class IdentityEngine:
-    """Clones, and has no emotions."""
+    """Clones, and has no emotions. A call takes `least_seconds`, and up to `more_seconds` more by its text."""
+
+    least_seconds = 0.003
+    more_seconds = 0.03
 
     def __init__(self) -> None:
         self._one_call = threading.Lock()
@@ -76,7 +80,7 @@ class IdentityEngine:
             os._exit(99)
         try:
             text = digest_of(utterance.text.encode())
-            deadline = time.monotonic() + 0.003 + int(text[:2], 16) / 255 * 0.03
+            deadline = time.monotonic() + self.least_seconds + int(text[:2], 16) / 255 * self.more_seconds
             while (left := deadline - time.monotonic()) > 0:
                 if cancelled():
                     raise Cancelled
@@ -85,6 +89,13 @@ class IdentityEngine:
             return Speech(_samples(spoken), SAMPLE_RATE, ())
         finally:
             self._one_call.release()
+
+
+class UnhurriedEngine(IdentityEngine):
+    """Long enough for a node to be taken away in the middle of a clip."""
+
+    least_seconds = 0.05
+    more_seconds = 0.6
 
 
 def _voice(utterance: Utterance) -> str:

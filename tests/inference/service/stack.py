@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -20,7 +21,7 @@ import psutil
 from components.local.machine import programs
 from components.local.machine.caddyfile import caddyfile
 from components.local.machine.layout import Layout, private_directory, write_private
-from tests.inference.server.running_server import RunningServer, until
+from tests.inference.server.running_server import ROOT, RunningServer, until
 from tests.inference.service.identity_engine import ENGINE
 
 HOST = "127.0.0.1"
@@ -103,11 +104,36 @@ class Stack:
     async def drain_server(self, number: int) -> int:
         """Have it end as soon as it is ready, and give its exit status."""
         process = self.servers[number].process
-        await asyncio.to_thread(until, lambda: self._is_up(number), 60)
+        await self.is_up(number)
         process.send_signal(signal.SIGTERM)
         status = await asyncio.to_thread(process.wait, 60)
         self._start_again(number)
         return status
+
+    async def order_drain(self, number: int, *options: str) -> int:
+        """`indextts2 node drain` with these options; the command's exit status. Without --stay the server has ended
+        then, and is started again.
+        """
+        server = self.servers[number]
+        status = await self.node_command(number, "drain", *options)
+        if "--stay" not in options:
+            status += await asyncio.to_thread(server.process.wait, 60)
+            self._start_again(number)
+        return status
+
+    async def node_command(self, number: int, *arguments: str) -> int:
+        """`indextts2 node ...` on the machine of this server; its exit status."""
+        folder = self.folder / self._names[number] / "work"
+        command = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "speech_server.node", *arguments, "--work-dir", str(folder)),
+            env={**os.environ, "PYTHONPATH": str(ROOT / "inference")},
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        return await command.wait()
+
+    async def is_up(self, number: int) -> None:
+        """Returns when its engine is warm."""
+        await asyncio.to_thread(until, lambda: self._is_up(number), 60)
 
     def _is_up(self, number: int) -> bool:
         """As its log has it: the socket may still be that of the server before."""
