@@ -99,8 +99,10 @@ class ContainerEngine:
         assert not check or done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout[-6000:]}"
         return done.stdout
 
-    def build(self, context: Path, tag: str, *options: str, arguments: Mapping[str, str] | None = None) -> None:
-        """`docker build --target cpu` on the stand-in base; a package index that the caller set is passed on."""
+    def build(
+        self, context: Path, tag: str, *options: str, arguments: Mapping[str, str] | None = None, target: str = "cpu"
+    ) -> None:
+        """`docker build` on the stand-in base; a package index that the caller set is passed on."""
         given = {"BASE_IMAGE": STAND_IN, **(arguments or {})}
         if index := os.environ.get("PIP_INDEX_URL"):
             given["PIP_INDEX_URL"] = index
@@ -109,7 +111,7 @@ class ContainerEngine:
             "build",
             "--network=host",
             "--progress=plain",
-            "--target=cpu",
+            f"--target={target}",
             f"--tag={tag}",
             *flags,
             *options,

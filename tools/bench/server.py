@@ -125,8 +125,8 @@ def endurance(directory: Path) -> list[Row]:
 
 
 @contextlib.contextmanager
-def server(directory: Path, engine: str) -> Generator[Path]:
-    """A server with this engine, ready; its socket."""
+def server(directory: Path, engine: str, engines: int = 1) -> Generator[Path]:
+    """A server with so many processes of this engine, each of them ready; its socket."""
     keys, path = directory / "keys.json", directory / f"{len(list(directory.iterdir()))}.sock"
     keys.touch(mode=0o600)
     keys.write_text(json.dumps({"bench": KEY}))
@@ -134,11 +134,12 @@ def server(directory: Path, engine: str) -> Generator[Path]:
         **{name: value for name, value in os.environ.items() if not name.startswith("SPEECH_")},
         "SPEECH_LISTEN": f"unix:{path}",
         "SPEECH_ENGINE": engine,
+        "SPEECH_ENGINES": str(engines),
         "SPEECH_API_KEYS_FILE": str(keys),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "inference")]),
     }
     with process([sys.executable, "-m", "speech_server", "serve"], environment):
-        until(lambda: b" 200 " in asyncio.run(answer(path, "GET /readyz HTTP/1.1\r\nHost: bench\r\n\r\n")))
+        until(lambda: states(path) == ["ready"] * engines)
         yield path
 
 
@@ -160,16 +161,23 @@ def process(command: list[str], environment: dict[str, str]) -> Generator[None]:
             running.terminate()
 
 
-async def answer(path: Path, request: str) -> bytes:
-    """The status line of an answer; b"" while nobody listens."""
+def states(path: Path) -> list[str]:
+    """Of the server's engines; none while nobody listens."""
+    request = "GET /healthz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
+    body = asyncio.run(answer(path, request, whole=True)).partition(b"\r\n\r\n")[2]
+    return json.loads(body)["engines"] if body else []
+
+
+async def answer(path: Path, request: str, whole: bool = False) -> bytes:
+    """The status line of an answer, or the `whole` until its end; b"" while nobody listens."""
     try:
         reader, writer = await asyncio.open_unix_connection(str(path))
     except OSError:
         return b""
     writer.write(request.encode())
-    line = await reader.readline()
+    found = await (reader.read() if whole else reader.readline())
     writer.close()
-    return line
+    return found
 
 
 def until(ready: Callable[[], bool]) -> None:
