@@ -82,7 +82,7 @@ format: setup-dev ## put the source into the one format
 	$(BIN)/ruff format .
 
 # The tests of a file share what they set up, and most wait for a process more than for a core.
-SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
+SIDE_BY_SIDE = -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 8 --dist loadfile
 test: lint ## style, types, and every test
 	$(WITH_PULUMI) $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 

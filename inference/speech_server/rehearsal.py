@@ -89,10 +89,8 @@ def _length(head: bytes) -> int:
 
 def _stand_in(service: Service) -> Service:
     metrics, traces, speed, host = Metrics(), Traces(), RealTimeFactor(), cast(EnginePool, _Actor())
-    pipeline = replace(
-        service.pipeline,
-        limits=ClientLimits(lambda _: ClientPolicy()),
-        dedup=Dedup(),
+    speaker = replace(
+        service.pipeline.speaker,
         lane=Lane(speed, 1.0),
         speed=speed,
         lengths=Lengths(),
@@ -101,6 +99,8 @@ def _stand_in(service: Service) -> Service:
         traces=traces,
         ledger=Ledger(),
     )
+    limits = ClientLimits(lambda _: ClientPolicy())
+    pipeline = replace(service.pipeline, limits=limits, dedup=Dedup(), speaker=speaker)
     return replace(service, keys=cast(KeyRing, _AnyKey()), metrics=metrics, traces=traces, host=host, pipeline=pipeline)
 
 

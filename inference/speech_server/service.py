@@ -27,6 +27,7 @@ from speech_server.pipeline import Pipeline
 from speech_server.readiness import Readiness
 from speech_server.reference_store import ReferenceStore
 from speech_server.settings import Settings
+from speech_server.speaker import Speaker
 from speech_server.storage.open_store import open_store
 from speech_server.storage.store import Store
 from speech_server.tenants.limits import ClientLimits
@@ -86,20 +87,23 @@ def make_service(settings: Settings, work_dir: Path, log_lines: LineHandler, tra
     host.on_change = lane.refresh
     dedup = Dedup()
     ledger = Ledger()
-    pipeline = Pipeline(
-        limits=ClientLimits(keys.policy),
-        dedup=dedup,
-        references=ReferenceStore(work_dir),
-        voices=voices,
+    speaker = Speaker(
         lane=lane,
         speed=speed,
         lengths=Lengths(),
         host=host,
+        voices=voices,
         metrics=metrics,
         traces=traces,
         ledger=ledger,
-        max_text_chars=settings.max_text_chars,
         call_seconds=settings.call_seconds,
+    )
+    pipeline = Pipeline(
+        limits=ClientLimits(keys.policy),
+        dedup=dedup,
+        references=ReferenceStore(work_dir),
+        speaker=speaker,
+        max_text_chars=settings.max_text_chars,
     )
     metrics.watch("speech_lane_depth", "Calls that wait for the engine", lambda: lane.depth)
     for priority in Priority:

@@ -26,12 +26,15 @@ ACCESS = NodeAccess(
     keys_arn=f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:speech-api-keys-AbCdEf",
     log_group_arn=f"arn:aws:logs:us-west-2:{ACCOUNT}:log-group:speech-nodes",
     repository_arn=f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/speech-server",
+    weights="indextts-2.5",
+    may_fill=True,
 )
 QUEUE = f"https://sqs.us-west-2.amazonaws.com/{ACCOUNT}/speech-jobs"
 
 ALLOWED: dict[str, tuple[str, Callable]] = {
     "read a voice": ("s3", lambda s3: s3.get_object(Bucket=BUCKET, Key="voices/a/sample.wav")),
-    "read weights": ("s3", lambda s3: s3.get_object(Bucket=BUCKET, Key="weights/v2/model.bin")),
+    "read weights": ("s3", lambda s3: s3.get_object(Bucket=BUCKET, Key="weights/indextts-2.5/gpt.pth")),
+    "fill weights": ("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="weights/indextts-2.5/s2mel.pth", Body=b"")),
     "write a result": ("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="results/2026/01/02/j.wav", Body=b"")),
     "write a log": ("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="logs/2026/01/02/03/n.jsonl.gz", Body=b"")),
     "delete a voice": ("s3", lambda s3: s3.delete_object(Bucket=BUCKET, Key="voices/a/sample.wav")),
@@ -45,8 +48,9 @@ REFUSED: dict[str, tuple[str, Callable]] = {
     "write to another bucket": ("s3", lambda s3: s3.put_object(Bucket=FOREIGN, Key="results/a.wav", Body=b"")),
     "write outside the folders": ("s3", lambda s3: s3.put_object(Bucket=BUCKET, Key="private/a.wav", Body=b"")),
     "read logs": ("s3", lambda s3: s3.get_object(Bucket=BUCKET, Key="logs/2026/n.jsonl.gz")),
+    "read other weights": ("s3", lambda s3: s3.get_object(Bucket=BUCKET, Key="weights/indextts-2/gpt.pth")),
     "delete a result": ("s3", lambda s3: s3.delete_object(Bucket=BUCKET, Key="results/2026/01/02/j.wav")),
-    "delete weights": ("s3", lambda s3: s3.delete_object(Bucket=BUCKET, Key="weights/v2/model.bin")),
+    "delete weights": ("s3", lambda s3: s3.delete_object(Bucket=BUCKET, Key="weights/indextts-2.5/gpt.pth")),
     "open the bucket": (
         "s3",
         lambda s3: s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": []})),
@@ -81,7 +85,13 @@ def node(clients: Clients, emulator: str) -> Callable:
     s3 = clients("s3")
     for bucket in (BUCKET, FOREIGN):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-        for key in ("voices/a/sample.wav", "voices/a.wav", "weights/v2/model.bin", "logs/2026/n.jsonl.gz"):
+        for key in (
+            "voices/a/sample.wav",
+            "voices/a.wav",
+            "weights/indextts-2.5/gpt.pth",
+            "weights/indextts-2/gpt.pth",
+            "logs/2026/n.jsonl.gz",
+        ):
             s3.put_object(Bucket=bucket, Key=key, Body=b"")
     clients("sqs").create_queue(QueueName="speech-jobs")
     clients("sns").create_topic(Name="speech-finished")

@@ -30,6 +30,13 @@ class Instance:
             "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n",
         )
 
+    def try_often(self) -> None:
+        """A unit that fails pauses for a moment and is never given up, so that a test waits for no pause."""
+        self.machine.write(
+            "/etc/systemd/system/indextts2-server.service.d/often.conf",
+            "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestartSec=500ms\n",
+        )
+
     def offer(self, image: str, password: str) -> None:
         """There is this image, and no other, in a registry that wants this password."""
         self.machine.write(

@@ -80,6 +80,8 @@ class AwsInstance(Instance):
         machine.run("ip", "address", "add", "169.254.169.254/32", "dev", "lo")
         self.tell_metadata()
         machine.start("/usr/bin/ec2-metadata")
+        ask = ("curl", "-sf", "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60")
+        until(lambda: machine.run(*ask, "http://169.254.169.254/latest/api/token").returncode == 0)
         python, variables = f"{INSIDE}/python/bin/python3", {"PYTHONPATH": PACKAGES, "PYTHONDONTWRITEBYTECODE": "1"}
         machine.start(python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "5000", env=variables)
         done = machine.run(python, "-c", CLOUD, env=variables)
@@ -162,6 +164,7 @@ class TestWhatFails:
     def test_one_after_the_other(self, node: AwsInstance) -> None:
         run = node.machine.run
         run("rm", "/var/lib/stand-in-registry.json", "/etc/stand-in-nvidia", "/var/lib/stand-in-metadata.json")
+        node.try_often()
         node.run_user_data(render(BOOT))
         self._told(node, "Unable to locate credentials")
         node.tell_metadata()

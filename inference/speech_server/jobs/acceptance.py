@@ -109,7 +109,7 @@ class Acceptance:
             log.error("job_not_taken_back", extra={"fields": {"job": order.id, "reason": str(error)}})
 
     async def _order(self, request: JobRequest, client: str, job: str) -> JobOrder:
-        limits = (self.pipeline.max_text_chars, self.loopback_webhooks, self.pipeline.host.capabilities)
+        limits = (self.pipeline.max_text_chars, self.loopback_webhooks, self.pipeline.speaker.host.capabilities)
         if request.clips is None:
             checked = checked_orders(request, *limits)
         else:  # ten thousand clips take half a second
@@ -129,7 +129,7 @@ class Acceptance:
         return pinned
 
     async def _pin(self, client: str, voice: str) -> _Pinned:
-        known = self.pipeline.host.capabilities
+        known = self.pipeline.speaker.host.capabilities
         if known is not None and voice in known.voices:
             return _Pinned(voice, None)
         try:
@@ -138,7 +138,7 @@ class Acceptance:
             if error.status != 404:
                 raise
             # An engine that is loading has not told its own voices yet: the client is asked to come back, not refused.
-            if voice not in (await self.pipeline.engine()).voices:
+            if voice not in (await self.pipeline.speaker.engine()).voices:
                 raise
             return _Pinned(voice, None)
         return _Pinned(found.id, found.sha256)

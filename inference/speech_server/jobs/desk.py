@@ -143,11 +143,11 @@ def make_desk(
     telling = Telling(queue, ledger, views, keys, webhooks, topic)
     speaker = ClipSpeaker(store, pipeline, voices)
     work = Work(store, queue, ledger, speaker, Completion(ledger), telling)
-    host = pipeline.host
+    host = pipeline.speaker.host
     runner = Runner(
         queue,
         work,
-        pipeline.lane,
+        pipeline.speaker.lane,
         wants=lambda: (host.ready or host.asleep) and not draining(),
         lease_seconds=settings.job_lease_seconds,
     )

@@ -11,8 +11,7 @@ from speech_server.api.generate import GenerateRequest
 from speech_server.engines.base import Capabilities
 from speech_server.errors import ApiError
 from speech_server.jobs.webhook_url import check_webhook_url
-from speech_server.order import SpeechOrder
-from speech_server.pipeline import speakable
+from speech_server.order import SpeechOrder, speakable
 from speech_server.spoken_language import check_language
 
 MAX_CLIPS = 10_000

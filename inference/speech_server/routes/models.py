@@ -12,11 +12,11 @@ router = APIRouter(prefix="/v1/models", tags=["openai"], responses={401: ERRORS[
 
 @router.get("")
 async def list_models(service: ServiceOf) -> ModelList:
-    capabilities = await service.pipeline.engine()
+    capabilities = await service.pipeline.speaker.engine()
     return ModelList(data=[Model(id=name) for name in model_ids(capabilities)])
 
 
 @router.get("/{model}", responses={404: ERRORS[404], 422: ERRORS[400]})
 async def get_model(model: str, service: ServiceOf) -> Model:
-    check_model(model, await service.pipeline.engine())
+    check_model(model, await service.pipeline.speaker.engine())
     return Model(id=model)

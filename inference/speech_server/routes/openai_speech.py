@@ -39,7 +39,7 @@ router = APIRouter(tags=["openai"], route_class=DirectRoute)
 
 @router.post("/v1/audio/speech", response_class=Response, responses={200: _AUDIO_OR_EVENTS, **ERRORS})
 async def speech(request: Request, service: ServiceOf, body: SpeechRequest) -> Response:
-    order, warnings = body.to_order(await service.pipeline.engine())
+    order, warnings = body.to_order(await service.pipeline.speaker.engine())
     if "stream_format" not in body.model_fields_set and _is_read_whole(request.scope):
         return ClipResponse(await speak(request, service, order, warnings))
     with ExitStack() as leaving:

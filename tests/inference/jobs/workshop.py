@@ -42,6 +42,7 @@ class Speaker:
     def __init__(self) -> None:
         self.spoken: list[str] = []
         self.errors: dict[str, ApiError] = {}
+        self.speaker = self
         self.host = self
         self.capabilities = self
         self.voices = ("default",)

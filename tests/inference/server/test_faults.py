@@ -81,8 +81,9 @@ class TestEngineFaults:
         with ThreadPoolExecutor(8) as pool:
             answers = [pool.submit(ask, number) for number in range(60)]
             for _ in range(4):
+                engine = server.engine_process()  # whose line is in the log, so that it is not taken for the next one's
                 loaded = len(server.log("engine_ready"))
-                server.engine_process().kill()
+                engine.kill()
                 until(lambda loaded=loaded: len(server.log("engine_ready")) > loaded)
             statuses = [answer.result(60) for answer in answers]
         assert len(statuses) == 60

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from speech_server.pipeline import ready_wait
+from speech_server.speaker import ready_wait
 from tests.inference.server.conftest import StartServer
 from tests.inference.server.running_server import KEY, RunningServer, until
 

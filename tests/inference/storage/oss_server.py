@@ -122,7 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
                 native = self._verify(parts.path, parts.query, dict(query), body)
                 self._serve(unquote(parts.path)[1:], dict(query), body, native)
             except RefusedError as error:
-                if error.status not in (404, 409):
+                # Who asks without a signature, as for the time, expects no more than an answer.
+                if error.status not in (404, 409) and not (self.command == "HEAD" and self.path == "/"):
                     bucket.refusals.append(f"{self.command} {self.path.partition('?')[0]}: {error.code}")
                 self._error(error.status, error.code)
 
