@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Literal
 
 # Packages whose version is that of the CUDA runtime that torch was built for: 12.8.90 is CUDA 12.8. From 13 on the
-# name has no number (https://pypi.org/project/nvidia-cuda-runtime/).
+# name has no number.
 _CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu13", "nvidia-cuda-runtime-cu12")
 
 Driver = Literal["runs", "unknown", "no library", "not loaded", "fails"]

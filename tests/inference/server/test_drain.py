@@ -230,7 +230,7 @@ class TestTheCommand:
         away.folder = tmp_path
         asked = node(away, "drain")
         assert asked.returncode == 1
-        assert f"no server listens at {tmp_path}/work/control.sock" in asked.stderr
+        assert f"no server listens at {tmp_path / 'work' / 'control.sock'}" in asked.stderr
 
     @pytest.mark.parametrize("arguments", [("--within", "soon"), ("--within", "nan"), ("--reason", "a\nb")])
     def test_wrong_usage(self, server: RunningServer, arguments: tuple[str, str]) -> None:

@@ -1,7 +1,7 @@
 """The Python packages that run IndexTTS2, and how they differ.
 
-Read in their sources: index-tts at commit ee40fa7 (https://github.com/index-tts/index-tts), indextts25-inference 0.2.0
-(https://pypi.org/project/indextts25-inference/).
+Read in their sources: index-tts at commit ee40fa7 (https://github.com/index-tts/index-tts), and the source distribution
+of indextts25-inference 0.2.0.
 """
 
 from __future__ import annotations
