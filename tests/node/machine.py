@@ -96,6 +96,10 @@ def until(condition: Callable[[], Any], seconds: float = 60.0, told: Callable[[]
     return found
 
 
+class NoMachineError(Exception):
+    """This machine does not let another one be booted on it; nothing of the product has run by then."""
+
+
 class Machine:
     """Booted by `with`; gone with everything that ran on it afterwards."""
 
@@ -115,6 +119,9 @@ class Machine:
         try:
             self._init = until(self._find_init, 20)
             until(lambda: self.run("systemctl", "is-active", "--quiet", "basic.target").returncode == 0, 30)
+        except (AssertionError, OSError) as error:
+            self.__exit__()
+            raise NoMachineError(str(error)) from None
         except BaseException:
             self.__exit__()
             raise

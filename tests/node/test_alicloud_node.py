@@ -28,10 +28,8 @@ from components.alicloud.ram import group_policy, node_policy
 from components.alicloud.user_data import render
 from tests.alicloud_for_nodes import ACCOUNT, GROUP, INSTANCE, REGION, Cloud, handler_of, member
 from tests.node.instance import KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
-from tests.node.machine import Machine, until, why_not_here
+from tests.node.machine import Machine, until
 from tests.unit.alicloud.boot import ACCESS, BOOT
-
-pytestmark = pytest.mark.skipif(why_not_here() is not None, reason=str(why_not_here()))
 
 METADATA_ADDRESS = "100.100.100.200"
 APIS = [f"{name}.{REGION}.aliyuncs.com" for name in ("cr", "ess", "kms", "metrics", "oos")]
@@ -68,8 +66,8 @@ def cloud() -> Cloud:
 
 
 @pytest.fixture
-def node(tmp_path: Path, cloud: Cloud) -> Iterator[AlibabaInstance]:
-    with Machine(tmp_path) as machine, contextlib.ExitStack() as serving:
+def node(tmp_path: Path, machine: Machine, cloud: Cloud) -> Iterator[AlibabaInstance]:
+    with contextlib.ExitStack() as serving:
         instance = AlibabaInstance(machine)
         authority = certificate(tmp_path)
         machine.write("/etc/stand-in-authority.pem", (tmp_path / "certificate.pem").read_text())

@@ -8,8 +8,6 @@ speech server do together what the stack counts on. Docker, the AWS CLI's servic
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +15,8 @@ import pytest
 from components.aws.user_data import NAMESPACE, Boot, render
 from components.server_environment import ServerUrls
 from tests.node.instance import KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
-from tests.node.machine import INSIDE, PACKAGES, Machine, until, why_not_here
+from tests.node.machine import INSIDE, PACKAGES, Machine, until
 from tests.unit.engines import ESPEAK, NO_WEIGHTS
-
-pytestmark = pytest.mark.skipif(why_not_here() is not None, reason=str(why_not_here()))
 
 REGION, FLEET, INSTANCE = "us-west-2", "indextts2-test-us-west-2", "i-0123456789abcdef0"
 HOST = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
@@ -99,9 +95,8 @@ class AwsInstance(Instance):
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[AwsInstance]:
-    with Machine(tmp_path) as machine:
-        yield AwsInstance(machine)
+def node(machine: Machine) -> AwsInstance:
+    return AwsInstance(machine)
 
 
 class TestNode:
