@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.alicloud_signature import RefusedError, verify
+from tests.listening import listening
 
 REGION, ACCOUNT = "cn-hangzhou", "1234567890123456"
 GROUP, INSTANCE = "asg-bp1test", "i-bp1oldest"
@@ -344,13 +345,5 @@ def handler_of(cloud: Cloud) -> type[http.server.BaseHTTPRequestHandler]:
 @contextlib.contextmanager
 def serving(cloud: Cloud) -> Iterator[Cloud]:
     """`cloud` on a port of the loopback, at `cloud.url`."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud)) as server:
-        server.daemon_threads = True
-        cloud.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield cloud
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(handler_of(cloud)) as cloud.url:
+        yield cloud

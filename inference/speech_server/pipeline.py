@@ -107,10 +107,8 @@ class Pipeline:
         """
         with self.speaker.lane.batch_clip():
             text = speakable(order, self.max_text_chars)
-            await self._check_language(order)
-            voice = await self._voice(order, client)
-            expected = self.speaker.lengths.expect(text, order.language, client, _voice_key(order, voice))
-            clip = Clip(order, text, voice, client, Priority.BATCH, None, math.inf, math.inf, expected, begun)
+            clip = await self._clip(order, text, client, None, math.inf, math.inf, Priority.BATCH)
+            clip.begun = begun
             return await self._make(clip)
 
     async def _clip(
@@ -121,11 +119,12 @@ class Pipeline:
         deadline: float | None,
         reply_seconds: float,
         whole_seconds: float,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> Clip:
         await self._check_language(order)
         voice = await self._voice(order, client)
         expected = self.speaker.lengths.expect(text, order.language, client, _voice_key(order, voice))
-        return Clip(order, text, voice, client, Priority.INTERACTIVE, deadline, reply_seconds, whole_seconds, expected)
+        return Clip(order, text, voice, client, priority, deadline, reply_seconds, whole_seconds, expected)
 
     def _begin(self, client: str) -> None:
         try:

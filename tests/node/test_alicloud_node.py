@@ -15,7 +15,6 @@ import json
 import re
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from components.alicloud.ram import group_policy, node_policy
 from components.alicloud.user_data import render
 from tests.alicloud_for_nodes import ACCOUNT, GROUP, INSTANCE, REGION, Cloud, handler_of, member
+from tests.listening import serving
 from tests.node.instance import KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
 from tests.node.machine import Machine, until
 from tests.unit.alicloud.boot import ACCESS, BOOT
@@ -67,15 +67,15 @@ def cloud() -> Cloud:
 
 @pytest.fixture
 def node(tmp_path: Path, machine: Machine, cloud: Cloud) -> Iterator[AlibabaInstance]:
-    with contextlib.ExitStack() as serving:
+    with contextlib.ExitStack() as servers:
         instance = AlibabaInstance(machine)
         authority = certificate(tmp_path)
         machine.write("/etc/stand-in-authority.pem", (tmp_path / "certificate.pem").read_text())
         # The machine's Python trusts who signed for the APIs, in place of the world's authorities.
         machine.run("systemctl", "set-environment", "SSL_CERT_FILE=/etc/stand-in-authority.pem")
-        serving.enter_context(served(cloud, machine.listen(METADATA_ADDRESS, 80)))
+        servers.enter_context(serving(server_of(cloud, machine.listen(METADATA_ADDRESS, 80))))
         listening = machine.listen("127.0.0.1", 443)
-        serving.enter_context(served(cloud, authority.wrap_socket(listening, server_side=True)))
+        servers.enter_context(serving(server_of(cloud, authority.wrap_socket(listening, server_side=True))))
         yield instance
 
 
@@ -105,20 +105,12 @@ def certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
-@contextlib.contextmanager
-def served(cloud: Cloud, listening: socket.socket) -> Iterator[None]:
+def server_of(cloud: Cloud, listening: socket.socket) -> http.server.ThreadingHTTPServer:
+    """On a socket that listens already, in the network of the machine."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud), bind_and_activate=False)
     server.socket.close()
     server.socket = listening
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return server
 
 
 class TestNode:
