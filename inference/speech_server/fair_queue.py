@@ -26,6 +26,8 @@ class Turn:
     audio_seconds: float
     number: int  # in order of arrival
     came: asyncio.Future[None]
+    ahead: bool = False  # it came before an engine was free
+    since: float = 0.0  # of the lane's clock: when it had an engine to itself; meaningless before
 
 
 @dataclass

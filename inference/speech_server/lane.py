@@ -4,6 +4,10 @@ client.
 Inside a priority the client that had least of the engines goes next, so a client with a thousand requests delays
 another's single request by one call and no more. While interactive work never ends, batch work still gets a tenth of
 the engines' time.
+
+Calls that take no time to speak of are let through to a lone engine ahead of their turn, a hundredth of a second's
+worth at most: an engine that finds its next call already there does not wait for this process to be told and to answer,
+which takes as long as such a call. They delay whoever comes next by no more than that.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ _INTERACTIVE_PER_BATCH = 9.0
 _BATCH_CLIPS_BESIDE = 2
 # Calls that may wait before the engine's speed was measured: a guess may be wrong by a factor of ten either way.
 _GUESSED_CALLS = 4
+# What the engines may have been given at once, all of it together, for one more to be let through ahead of its turn.
+_AHEAD_SECONDS = 0.01
+_AHEAD_CALLS = 15
 
 
 class LaneFullError(Exception):
@@ -64,6 +71,7 @@ class Lane:
     """`turn = await lane.enter(...)`, and `lane.leave(turn)`: between the two one engine is the turn's, whichever.
 
     As many turns run at once as engines are warm. One at least always does: while none is warm, whoever has it waits.
+    A turn that came `ahead` has an engine to itself when one of these has ended.
     """
 
     def __init__(
@@ -78,7 +86,9 @@ class Lane:
         self._clock = clock
         self._engines = engines
         self._queues = {priority: FairQueue() for priority in Priority}
-        self._running: dict[Turn, float] = {}  # -> since when
+        self._running: dict[Turn, None] = {}
+        self._ahead: dict[Turn, None] = {}  # let through, and behind the running ones: first come, first served
+        self._given_audio_seconds = 0.0  # of both
         self._arrivals = 0
         self._interactive_meanwhile = 0.0  # audio seconds of interactive turns while batch work waited
         self._batch_clips = 0
@@ -98,7 +108,7 @@ class Lane:
         """The engines' time for all that is here, shared among them: what is left of the running calls, and everything
         that waits.
         """
-        queued = sum(queue.audio_seconds for queue in self._queues.values())
+        queued = sum(queue.audio_seconds for queue in self._queues.values()) + self._ahead_audio_seconds()
         return (sum(self._running_left()) + queued * self._speed.value) / self._places()
 
     def wait_seconds(self, client: str, priority: Priority = Priority.INTERACTIVE) -> float:
@@ -111,6 +121,7 @@ class Lane:
         else:
             queued = interactive.before(client)
             queued += min(batch.audio_seconds, (self._interactive_meanwhile + queued) / _INTERACTIVE_PER_BATCH)
+        queued += self._ahead_audio_seconds()
         left = self._running_left()
         if not queued and len(left) == self._places():
             return min(left)
@@ -144,7 +155,7 @@ class Lane:
         if priority is Priority.INTERACTIVE:
             self.check(client, None if latest_start is None else latest_start - self._clock())
         turn = self._arrive(client, audio_seconds, priority)
-        if turn in self._running:
+        if turn.came.done():
             return turn
         alarm = None
         if latest_start is not None:
@@ -163,19 +174,26 @@ class Lane:
     def leave(self, turn: Turn) -> None:
         """The call is over, or waits no longer: the next one's turn."""
         queue = self._queues[turn.priority]
-        since = self._running.pop(turn, None)
-        if since is None:
+        if turn in self._running:
+            del self._running[turn]
+            queue.settle(turn, (self._clock() - turn.since) / self._speed.value)
+        elif turn in self._ahead:
+            del self._ahead[turn]
+            queue.settle(turn, 0.0)
+        else:
             queue.remove(turn)
             return
-        queue.settle(turn, (self._clock() - since) / self._speed.value)
+        # and not what rounding left
+        self._given_audio_seconds -= turn.audio_seconds if self._running or self._ahead else self._given_audio_seconds
         self.refresh()
 
     def refresh(self) -> None:
         """Give out the turns that there are places for: to be called when an engine became warm."""
-        while len(self._running) < self._places():
-            following = self._next()
-            if following is None:
-                return
+        while self._ahead and len(self._running) < self._places():
+            turn = next(iter(self._ahead))
+            del self._ahead[turn]
+            self._run(turn)
+        while (following := self._next()) is not None and self._has_place(following):
             self._queues[following.priority].remove(following)
             self._start(following)
 
@@ -211,17 +229,34 @@ class Lane:
     def _running_left(self) -> list[float]:
         """Seconds that each running call is expected to take still."""
         now, speed = self._clock(), self._speed.value
-        return [max(0.0, turn.audio_seconds * speed - (now - since)) for turn, since in self._running.items()]
+        return [max(0.0, turn.audio_seconds * speed - (now - turn.since)) for turn in self._running]
+
+    def _ahead_audio_seconds(self) -> float:
+        if not self._ahead:
+            return 0.0
+        return self._given_audio_seconds - sum(turn.audio_seconds for turn in self._running)
+
+    def _has_place(self, turn: Turn) -> bool:
+        """Whether it may start now: an engine is free, or will be in no time."""
+        if len(self._running) < self._places():
+            return True
+        # Of several engines, another than the one that it would wait for might be free sooner.
+        if self._engines.number > 1 or len(self._ahead) >= _AHEAD_CALLS or not self._speed.sure:
+            return False
+        return (self._given_audio_seconds + turn.audio_seconds) * self._speed.value <= _AHEAD_SECONDS
 
     def _arrive(self, client: str, audio_seconds: float, priority: Priority) -> Turn:
         self._arrivals += 1
         came = asyncio.get_running_loop().create_future()
         turn = Turn(client, priority, audio_seconds, self._arrivals, came)
-        if len(self._running) < self._places():
+        if not self.depth and self._has_place(turn):
             self._start(turn)
         else:
             self._queues[priority].add(turn)
-            self._engines.crowded()
+            if len(self._running) < self._places():
+                self.refresh()
+            else:
+                self._engines.crowded()
         return turn
 
     def _next(self) -> Turn | None:
@@ -238,9 +273,18 @@ class Lane:
             self._interactive_meanwhile = 0.0
         else:
             self._interactive_meanwhile += turn.audio_seconds
-        self._running[turn] = self._clock()
+        self._given_audio_seconds += turn.audio_seconds
+        if len(self._running) < self._places():
+            self._run(turn)
+        else:
+            turn.ahead = True
+            self._ahead[turn] = None
         if not turn.came.done():
             turn.came.set_result(None)
+
+    def _run(self, turn: Turn) -> None:
+        turn.since = self._clock()
+        self._running[turn] = None
 
 
 def _give_up(came: asyncio.Future[None]) -> None:

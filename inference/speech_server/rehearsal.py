@@ -115,5 +115,5 @@ class _Actor:
     ready = True
     capabilities = Capabilities("rehearsal", "1", _RATE, ("zh", "en"), ("default",), False, False, False)
 
-    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float) -> Spoken:  # noqa: ARG002
+    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float, ahead: bool) -> Spoken:  # noqa: ARG002
         return Spoken(bytes(_RATE // 5), _RATE, ())

@@ -93,13 +93,13 @@ class Speaker:
             started = time.monotonic()
             with self.traces.span("synthesis") as span:
                 try:
-                    spoken = await self._speak_or_retry(clip, utterance)
+                    spoken = await self._speak_or_retry(clip, utterance, turn.ahead)
                 except BaseException:
                     if clip.parts is not None and clip.parts.seconds:
                         self._count(clip, clip.parts.seconds, time.monotonic() - started)
                     raise
                 span.set_attribute("speech.audio_seconds", spoken.seconds)
-            seconds = time.monotonic() - started
+            seconds = time.monotonic() - max(started, turn.since)
         except EngineNotReadyError as error:
             raise _unavailable(error) from None
         except EngineFaultError as error:
@@ -131,21 +131,23 @@ class Speaker:
         self.metrics.lane_wait(_KINDS[clip.priority]).observe(time.monotonic() - arrived)
         return turn
 
-    async def _speak_or_retry(self, clip: Clip, utterance: Utterance) -> Spoken | ClipInParts:
+    async def _speak_or_retry(self, clip: Clip, utterance: Utterance, ahead: bool) -> Spoken | ClipInParts:
         spoken_seconds = clip.audio_seconds * (utterance.duration_factor or 1.0)
         deadline = call_deadline(utterance.text, spoken_seconds, self.call_seconds)
         try:
-            return await self._say(clip.parts, utterance, deadline)
+            return await self._say(clip.parts, utterance, deadline, ahead)
         except EngineFaultError as error:
             self._count_fault(error)
             log.warning("speech_retried", extra={"fields": {"reason": str(error)}})
             self.metrics.engine_retries().inc()
         return await self._say(clip.parts, replace(utterance, small_footprint=True), deadline)
 
-    async def _say(self, parts: ClipInParts | None, utterance: Utterance, seconds: float) -> Spoken | ClipInParts:
+    async def _say(
+        self, parts: ClipInParts | None, utterance: Utterance, seconds: float, ahead: bool = False
+    ) -> Spoken | ClipInParts:
         """The speech, or the parts, complete then: those that it has already are not spoken again."""
         if parts is None:
-            return await self.host.speak(utterance, seconds, _READY_SECONDS)
+            return await self.host.speak(utterance, seconds, _READY_SECONDS, ahead)
         rest = replace(utterance, segments_done=parts.segments_done)
         async with contextlib.aclosing(self.host.segments(rest, seconds, _READY_SECONDS)) as said:
             async for part in said:

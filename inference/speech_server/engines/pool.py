@@ -8,9 +8,11 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from speech_server.engines.base import Capabilities, Spoken, Utterance
 from speech_server.engines.host import EngineHost, EngineNotReadyError, State
+from speech_server.engines.worker_process import NotBegunError
 
 # Voices that an engine is taken to have warm: what fits into the 256 MB that IndexTTS2 keeps for them by default.
 _WARM_VOICES = 32
@@ -18,10 +20,10 @@ _WARM_VOICES = 32
 
 @dataclass(eq=False)
 class Seat:
-    """One engine. Only one call at a time has it."""
+    """One engine. Only one call at a time has it, and others may be in line behind."""
 
     host: EngineHost
-    busy: bool = False
+    calls: int = 0
     last_used: float = 0.0  # time.monotonic
     _voices: OrderedDict[str, None] = field(default_factory=OrderedDict)  # the last used ones last
     _pid: int | None = None  # of the process that has the voices
@@ -29,14 +31,14 @@ class Seat:
 
     @property
     def free(self) -> bool:
-        return not self.busy and self.host.ready
+        return not self.calls and self.host.ready
 
     def has_warm(self, voice: str) -> bool:
         return voice in self._voices and self._pid == self.host.pid
 
     def speaks(self, voice: str) -> None:
         """It is given a call with this voice."""
-        self.busy = True
+        self.calls += 1
         if self._pid != self.host.pid:
             self._voices.clear()
             self._pid = self.host.pid
@@ -117,7 +119,7 @@ class EnginePool:
         return [seat.host.state for seat in self._seats]
 
     def is_busy(self, number: int) -> bool:
-        return self._seats[number].busy
+        return self._seats[number].calls > 0
 
     def start(self) -> None:
         for seat in self._seats:
@@ -160,17 +162,23 @@ class EnginePool:
         if not came.done() or not came.result():
             raise self._not_ready()
 
-    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float) -> Spoken:
+    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float, ahead: bool = False) -> Spoken:
         """Say one utterance within `seconds`, by an engine that is free, or the first to be. While none is warm, that
-        is waited for at most `ready_seconds`, unless one is `returning`.
+        is waited for at most `ready_seconds`, unless one is `returning`. `ahead` of its turn it may stand in line at an
+        engine that speaks.
 
         Raises EngineFaultError (that engine is being restarted), EngineNotReadyError, UtteranceError.
         """
-        seat = await self._take(utterance, ready_seconds)
-        try:
-            return await seat.host.speak(utterance, seconds, ready_seconds)
-        finally:
-            self._give_back(seat)
+        while True:
+            seat = self._line_up(utterance) if ahead else None
+            if seat is None:
+                seat = await self._take(utterance, ready_seconds)
+            try:
+                return await seat.host.speak(utterance, seconds, ready_seconds)
+            except NotBegunError:
+                ahead = False
+            finally:
+                self._give_back(seat)
 
     async def segments(self, utterance: Utterance, seconds: float, ready_seconds: float) -> AsyncGenerator[Spoken]:
         """As `speak`, in parts, each as soon as it is there; closed before the last one, the call is cancelled."""
@@ -181,6 +189,15 @@ class EnginePool:
                     yield part
         finally:
             self._give_back(seat)
+
+    def _line_up(self, utterance: Utterance) -> Seat | None:
+        """The engine with the shortest line; none if somebody waits for one of their own."""
+        if self._waiting:
+            return None
+        seat = min((seat for seat in self._seats if seat.host.ready), key=attrgetter("calls"), default=None)
+        if seat is not None:
+            seat.speaks(_voice_of(utterance))
+        return seat
 
     async def _take(self, utterance: Utterance, ready_seconds: float) -> Seat:
         voice = _voice_of(utterance)
@@ -214,7 +231,7 @@ class EnginePool:
         return handed.result()
 
     def _give_back(self, seat: Seat) -> None:
-        seat.busy = False
+        seat.calls -= 1
         seat.last_used = time.monotonic()
         if self._waiting:
             self._hand_out()
@@ -248,7 +265,7 @@ class EnginePool:
     def _look_whether_idle(self, seat: Seat) -> None:
         assert self._idle_seconds is not None
         left = seat.last_used + self._idle_seconds - time.monotonic()
-        if seat.busy:
+        if seat.calls:
             self._arm(seat, self._idle_seconds)
         elif left > 0:
             self._arm(seat, left)

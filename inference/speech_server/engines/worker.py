@@ -58,6 +58,8 @@ class Mailbox:
     def next_call(self) -> dict[str, Any]:
         """Waits for it. Ends the process when the server is gone or sends nonsense."""
         self._current = None
+        if self._calls:
+            self._look()  # the next one was here early, and may have been cancelled meanwhile
         while not self._calls:
             self._take(self._receive(0))
         call = self._calls.popleft()

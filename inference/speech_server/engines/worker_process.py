@@ -9,24 +9,17 @@ import os
 import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from speech_server.engines import frames
 from speech_server.engines.base import Capabilities, Spoken, Utterance, UtteranceError
+from speech_server.engines.call_line import Call, CallLine, EngineFaultError, NotBegunError
 
 CANCEL_SECONDS = 1.0  # an engine that has not let go of a cancelled call by then is killed
 _END_SECONDS = 5.0  # a process that said that it ends, and has not by then, is killed
 _OUTPUT_LINE_BYTES = 4096
 
 log = logging.getLogger("speech_server.engine")
-
-
-class EngineFaultError(Exception):
-    """The engine process died, hung, failed or spoke nonsense."""
-
-    def __init__(self, reason: str, out_of_memory: bool = False) -> None:
-        super().__init__(reason)
-        self.out_of_memory = out_of_memory
 
 
 class WorkerProcess:
@@ -38,9 +31,7 @@ class WorkerProcess:
         self._connection = _Connection(self)
         self._loaded: asyncio.Future[Capabilities] = loop.create_future()
         self._calls = 0
-        self._pending: tuple[int, asyncio.Future[Spoken | None]] | None = None
-        # what came of the pending call, and what tells that something did
-        self._segments: tuple[list[Spoken], asyncio.Event] | None = None
+        self._line = CallLine(self.kill)
         self._fault: tuple[str, bool] | None = None  # why it is of no more use, and whether for lack of memory
         self._tasks: list[asyncio.Task[None]] = []
         self._recycled = False
@@ -99,23 +90,21 @@ class WorkerProcess:
             raise EngineFaultError(f"the engine was not loaded within {seconds:g} s") from None
 
     async def speak(self, utterance: Utterance, seconds: float) -> Spoken:
-        """Say one utterance; one call at a time.
+        """Say one utterance; a call that comes while another is not answered is done after it.
 
         When the caller is cancelled, so is the engine's call, and the CancelledError leaves here once the engine has
-        let go of it or is dead. Raises EngineFaultError (also after `seconds`) or UtteranceError.
+        let go of it or is dead. Raises EngineFaultError (also when it speaks for more than `seconds`; NotBegunError if
+        the engine never came to this call) or UtteranceError.
         """
-        answer, hanging = self._call("speak", utterance, seconds)
+        call = self._call("speak", utterance, seconds)
         try:
-            spoken = await answer
+            spoken = await call.answer
         except asyncio.CancelledError:
-            if answer.cancelled():  # else the engine was done in this very moment
-                await self._cancel()
-            else:
-                answer.exception()
+            if call.answer.cancelled():
+                await self._let_go_of(call)
+            else:  # the engine was done in this very moment
+                call.answer.exception()
             raise
-        finally:
-            hanging.cancel()
-            self._pending = None
         return self._said(spoken)
 
     async def segments(self, utterance: Utterance, seconds: float) -> AsyncGenerator[Spoken]:
@@ -124,49 +113,39 @@ class WorkerProcess:
 
         Closed before its end, or its caller cancelled, so is the engine's call.
         """
-        news = asyncio.Event()
-        answer, hanging = self._call("segments", utterance, seconds)
-        arrived: list[Spoken] = []
-        self._segments = (arrived, news)
+        call = self._call("segments", utterance, seconds)
         try:
             while True:
-                if not arrived and not answer.done():
-                    await news.wait()
-                    news.clear()
+                if not call.parts and not call.answer.done():
+                    await call.news.wait()
+                    call.news.clear()
                     continue
-                parts = [*arrived]
-                arrived.clear()
-                if answer.done() and not (parts and answer.exception()):  # what is here comes before a failure
-                    parts.append(self._said(answer.result()))
+                parts = [*call.parts]
+                call.parts.clear()
+                if call.answer.done() and not (parts and call.answer.exception()):  # what is here precedes a failure
+                    parts.append(self._said(call.answer.result()))
                 yield _together(parts)
                 if parts[-1].last:
                     return
         except (asyncio.CancelledError, GeneratorExit):
-            if not answer.done():
-                await self._cancel()
+            if not call.answer.done():
+                await self._let_go_of(call)
             raise
         finally:
-            hanging.cancel()
-            self._pending = self._segments = None
-            if answer.done():
-                answer.exception()
+            if call.answer.done():
+                call.answer.exception()
 
-    def _call(
-        self, op: str, utterance: Utterance, seconds: float
-    ) -> tuple[asyncio.Future[Spoken | None], asyncio.TimerHandle]:
-        """What will be the answer, and what kills the engine if there is none in time."""
-        assert self._pending is None, "one call at a time"
+    def _call(self, op: Literal["speak", "segments"], utterance: Utterance, seconds: float) -> Call:
         if self._fault is not None:
             raise EngineFaultError(*self._fault)
         self._calls += 1
         frame = frames.pack({"op": op, "id": self._calls, "utterance": frames.utterance_to_wire(utterance)})
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Spoken | None] = loop.create_future()
-        self._pending = (self._calls, answer)
-        hanging = loop.call_later(seconds, self.kill, f"no answer within {seconds:g} s")
-        # Not drained: a frame to the engine is small, and one call runs at a time.
+        answer: asyncio.Future[Spoken | None] = asyncio.get_running_loop().create_future()
+        call = Call(self._calls, answer, seconds, f"no answer within {seconds:g} s", op == "segments")
+        self._line.add(call)
+        # Not drained: a frame to the engine is small, and few are in line.
         self._connection.write(frame)
-        return answer, hanging
+        return call
 
     def _said(self, spoken: Spoken | None) -> Spoken:
         if spoken is None:  # it says that it was cancelled, and nobody asked for that
@@ -211,26 +190,31 @@ class WorkerProcess:
             self._retire(str(header["recycle"]))
 
     def _take_answer(self, op: str, header: dict[str, Any], payload: bytes) -> None:
-        if self._pending is None or header["id"] != self._pending[0] or self._pending[1].done():
-            return  # the late answer to a call that was given up
-        answer = self._pending[1]
+        number, call = header["id"], self._line.first
+        if call is None or number != call.number:
+            if number in self._line:
+                raise ValueError("an answer out of turn")
+            return  # the late one to a call that was given up
         if op == "speech":
-            answer.set_result(_spoken(header, payload, last=True))
+            spoken = _spoken(header, payload, last=True)
+            self._line.end_first().succeed(spoken)
         elif op == "segment":
-            if self._segments is None:
+            if not call.in_parts:
                 raise ValueError("a segment of a call that was to be answered whole")
-            self._segments[0].append(_spoken(header, payload, last=False))
+            call.parts.append(_spoken(header, payload, last=False))
+            call.news.set()
         elif op == "cancelled":
-            answer.set_result(None)
+            self._line.end_first().succeed(None)
         elif op == "refused":
-            answer.set_exception(UtteranceError(header["code"], header["message"], header["param"]))
+            refusal = UtteranceError(header["code"], header["message"], header["param"])
+            self._line.end_first().fail(refusal)
         elif op == "no_sound":
-            answer.set_exception(EngineFaultError("the engine returned no sound, or samples that are no numbers"))
+            error = EngineFaultError("the engine returned no sound, or samples that are no numbers")
+            self._line.end_first().fail(error)
         elif op == "fault":
             self.kill(f"the engine failed: {header['error']}", bool(header["out_of_memory"]))
         else:
             raise ValueError(f"unknown op {op!r}")
-        self._tell()
 
     def closed(self) -> None:
         """The engine's end of the connection is gone."""
@@ -240,7 +224,7 @@ class WorkerProcess:
         if self._fault is not None:  # it failed at its last call, and is being killed
             return
         self._recycled = True
-        self._fail(reason)
+        self._fail(reason, begun=False)
         self._ending = asyncio.get_running_loop().call_later(_END_SECONDS, self.kill, "it did not end")
 
     async def _explain_the_end(self) -> None:
@@ -251,34 +235,31 @@ class WorkerProcess:
                 self._fail(_how_it_ended(code))
         self.kill("the engine process closed its connection")
 
-    async def _cancel(self) -> None:
-        let_go: asyncio.Future[Spoken | None] = asyncio.get_running_loop().create_future()
-        self._pending = (self._calls, let_go)
-        if self._fault is not None:
+    async def _let_go_of(self, call: Call) -> None:
+        """Have the engine end a call whose caller has left; waits for it, if that is what the engine is at."""
+        if call.number not in self._line:
             return
-        self._connection.write(frames.pack({"op": "cancel", "id": self._calls}))
+        call.answer = let_go = asyncio.get_running_loop().create_future()
         let_go.add_done_callback(_retrieve)
+        self._connection.write(frames.pack({"op": "cancel", "id": call.number}))
+        if not self._line.hasten(call, CANCEL_SECONDS, f"a cancelled call went on for {CANCEL_SECONDS:g} s"):
+            return
         try:
-            done, _ = await asyncio.wait({let_go}, timeout=CANCEL_SECONDS)
+            await asyncio.wait({let_go})
         except asyncio.CancelledError:
             self.kill("cancelled twice")
             raise
-        if not done:
-            self.kill(f"a cancelled call went on for {CANCEL_SECONDS:g} s")
 
-    def _fail(self, reason: str, out_of_memory: bool = False) -> None:
+    def _fail(self, reason: str, out_of_memory: bool = False, begun: bool = True) -> None:
+        """It is of no more use. `begun`: it may have been at the first call in line."""
         if self._fault is None:
             self._fault = (reason, out_of_memory)
         if not self._loaded.done():
             self._loaded.set_exception(EngineFaultError(*self._fault))
             self._loaded.exception()  # the host may have stopped waiting
-        if self._pending is not None and not self._pending[1].done():
-            self._pending[1].set_exception(EngineFaultError(*self._fault))
-            self._tell()
-
-    def _tell(self) -> None:
-        if self._segments is not None:
-            self._segments[1].set()
+        for place, call in enumerate(self._line.give_up()):
+            kind = EngineFaultError if begun and place == 0 else NotBegunError
+            call.fail(kind(*self._fault))
 
 
 class _Connection(asyncio.Protocol):

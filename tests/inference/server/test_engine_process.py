@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from speech_server.engines import ENGINES, engine_path, frames
 from speech_server.engines.base import Emotion, Reference, Spoken, Utterance, UtteranceError
+from speech_server.engines.call_line import Call, CallLine, NotBegunError
 from speech_server.engines.host import BACKOFF, EngineHost, EngineNotReadyError, restart_delay
 from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
 from tests.inference.server.running_server import ROOT, STRICT
@@ -233,6 +235,126 @@ class TestWorkerProcess:
             assert fault.value.out_of_memory
 
         with_worker(scenario)
+
+    def test_an_answer_out_of_turn_is_nonsense(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            calls = [asyncio.create_task(worker.speak(utterance("hang"), 10)) for _ in range(2)]
+            await asyncio.sleep(0)
+            header = {"op": "speech", "id": worker._calls, "sample_rate": 22_050, "warnings": []}
+            worker._connection.data_received(frames.pack(header, 2) + b"\0\0")
+            for call in calls:
+                with pytest.raises(EngineFaultError, match="sent nonsense"):
+                    await call
+
+        with caplog.at_level(logging.CRITICAL):
+            with_worker(scenario)
+
+
+@pytest.mark.usefixtures("control")
+class TestCallsInLine:
+    """The test engine kills itself if two calls meet in it."""
+
+    def test_they_are_done_one_after_the_other(self, control: Path) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            texts = ["gate first", "ab", "refuse", "abcd"]
+            calls = [asyncio.create_task(worker.speak(utterance(text), 10)) for text in texts]
+            parts = asyncio.create_task(said(worker, "in parts"))
+            await asyncio.sleep(0)
+            (control / "first").touch()
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            assert isinstance(answers[2], UtteranceError)
+            assert [answer.seconds for answer in answers if isinstance(answer, Spoken)] == [0.5, 0.1, 0.2]
+            assert len(await parts) == 1
+            assert called(control) == [*texts, "in parts"]
+
+        with_worker(scenario)
+
+    def test_one_that_is_cancelled_before_its_turn_never_gets_to_the_engine(self, control: Path) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            first, second, third = (
+                asyncio.create_task(worker.speak(utterance(text), 10)) for text in ("gate open", "nobody", "third")
+            )
+            await asyncio.sleep(0)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second  # while the engine is at the first
+            assert not first.done()
+            (control / "open").touch()
+            assert (await first).samples
+            assert (await third).samples
+            assert called(control) == ["gate open", "third"]
+
+        with_worker(scenario)
+
+    def test_those_behind_one_that_is_cancelled_go_on(self, control: Path) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            first, second = (
+                asyncio.create_task(worker.speak(utterance(text), 10)) for text in ("gate never", "second")
+            )
+            while not called(control):
+                await asyncio.sleep(0)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            assert (await second).samples
+
+        with_worker(scenario)
+
+    @pytest.mark.parametrize(
+        "fault, reason", [("crash", r"ended \(7\)"), ("fail", "RuntimeError"), ("memory", "Memory")]
+    )
+    def test_a_fault_is_the_first_ones_alone(self, fault: str, reason: str) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            first, *others = (
+                asyncio.create_task(worker.speak(utterance(text), 10)) for text in (fault, "second", "third")
+            )
+            with pytest.raises(EngineFaultError, match=reason) as met:
+                await first
+            assert not isinstance(met.value, NotBegunError)
+            for call in others:
+                with pytest.raises(NotBegunError, match=reason):
+                    await call
+
+        with_worker(scenario)
+
+    def test_one_that_retires_leaves_those_behind_unbegun(self) -> None:
+        async def scenario(worker: WorkerProcess) -> None:
+            first, second = (asyncio.create_task(worker.speak(utterance("hang"), 10)) for _ in range(2))
+            await asyncio.sleep(0)
+            header = {"op": "speech", "id": worker._calls - 1, "sample_rate": 22_050, "warnings": [], "recycle": "worn"}
+            worker._connection.data_received(frames.pack(header, 2) + b"\0\0")
+            assert (await first).samples == 1
+            with pytest.raises(NotBegunError, match="worn"):
+                await second
+            assert worker.recycled
+
+        with_worker(scenario)
+
+    def test_the_time_of_each_runs_from_its_turn(self) -> None:
+        async def run() -> None:
+            killed: list[str] = []
+            line = CallLine(killed.append)
+            waiting = [asyncio.get_running_loop().create_future() for _ in range(3)]
+            for number, (answer, seconds) in enumerate(zip(waiting, (1e9, 0.0, 1e9), strict=True)):
+                line.add(Call(number, answer, seconds, f"{number} took too long", False))
+            await asyncio.sleep(0.001)  # in which a running time of no seconds would be up
+            assert not killed
+            line.end_first().succeed(None)
+            while not killed:
+                await asyncio.sleep(0)
+            assert killed == ["1 took too long"]
+            last = line.give_up()[-1]
+            assert not line.hasten(last, 0.0, "late")
+            assert line.first is None
+
+        asyncio.run(run())
+
+
+def called(control: Path) -> list[str]:
+    """The texts that the engine began with, in order."""
+    path = control / "calls.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [event["text"] for event in events if event["event"] == "call"]
 
 
 def with_segments(scenario: Callable[[WorkerProcess], Awaitable[None]]) -> None:

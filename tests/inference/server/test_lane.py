@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from speech_server.estimates.speed import RealTimeFactor
-from speech_server.lane import Lane, LaneFullError, Priority, TooLateError
+from speech_server.lane import Engines, Lane, LaneFullError, Priority, TooLateError
 
 
 class Clock:
@@ -336,7 +336,7 @@ class TestDeadline:
     def test_one_whose_time_runs_out_in_the_lane_leaves_it(self) -> None:
         async def scenario() -> None:
             lane, order = Lane(speed_of(0.001), 100, asyncio.get_running_loop().time), []
-            running = Visitor(lane, order, "running")
+            running = Visitor(lane, order, "running", audio_seconds=15.0)
             await settle()
             late = asyncio.create_task(lane.enter("b", 1.0, deadline=asyncio.get_running_loop().time() + 0.02))
             with pytest.raises(TooLateError):
@@ -345,5 +345,102 @@ class TestDeadline:
             running.leave.set()
             await running.task
             assert lane.work_seconds() == 0
+
+        run(scenario())
+
+
+class TestAhead:
+    """Calls of a millisecond each, in front of one engine."""
+
+    def test_a_hundredth_of_a_second_of_work_is_let_through_and_no_more(self) -> None:
+        async def scenario() -> None:
+            lane, order = Lane(speed_of(0.001), 100, Clock()), []
+            visitors = [Visitor(lane, order, f"{number:02}") for number in range(14)]
+            await settle()
+            assert order == [f"{number:02}" for number in range(10)]
+            assert lane.depth == 4
+            assert lane.work_seconds() == pytest.approx(0.014)
+            assert lane.wait_seconds("a") == pytest.approx(0.014)
+            visitors[0].leave.set()
+            await settle()
+            assert order[10:] == ["10"]
+            for visitor in visitors:
+                visitor.leave.set()
+                await visitor.task
+            assert lane.depth == lane.work_seconds() == lane.wait_seconds("a") == 0
+
+        run(scenario())
+
+    def test_however_little_each_takes_only_so_many_are(self) -> None:
+        async def scenario() -> None:
+            lane, order = Lane(speed_of(1e-6), 100, Clock()), []
+            visitors = [Visitor(lane, order, str(number)) for number in range(20)]
+            await settle()
+            assert len(order) == 16
+            for visitor in visitors:
+                visitor.leave.set()
+                await visitor.task
+
+        run(scenario())
+
+    @pytest.mark.parametrize("engines, speed", [(2, speed_of(0.001)), (1, RealTimeFactor(Clock()))])
+    def test_none_is_in_front_of_several_engines_or_while_their_speed_is_a_guess(
+        self, engines: int, speed: RealTimeFactor
+    ) -> None:
+        async def scenario() -> None:
+            lane, order = Lane(speed, 100, Clock(), Engines(engines, lambda: engines)), []
+            visitors = [Visitor(lane, order, str(number), audio_seconds=0.001) for number in range(4)]
+            await settle()
+            assert len(order) == engines
+            for visitor in visitors:
+                visitor.leave.set()
+                await visitor.task
+
+        run(scenario())
+
+    def test_a_long_call_is_not_overtaken_by_those_that_would_be_let_through(self) -> None:
+        async def scenario() -> None:
+            lane, order = Lane(speed_of(0.001), 100, Clock()), []
+            first, long = Visitor(lane, order, "first"), Visitor(lane, order, "long", audio_seconds=60.0)
+            short = Visitor(lane, order, "short")
+            await settle()
+            assert order == ["first"]
+            first.leave.set()
+            await settle()
+            assert order == ["first", "long"]
+            long.leave.set()
+            short.leave.set()
+            await short.task
+
+        run(scenario())
+
+    def test_its_time_runs_from_the_end_of_the_one_before_and_one_that_gives_up_pays_nothing(self) -> None:
+        async def scenario() -> None:
+            clock = Clock()
+            lane = Lane(speed_of(0.001), 100, clock)
+            first, second, third = [await lane.enter("a", 1.0) for _ in range(3)]
+            assert (first.ahead, second.ahead, third.ahead) == (False, True, True)
+            lane.leave(second)
+            clock.now = 0.002
+            lane.leave(first)
+            assert third.since == 0.002
+            assert lane.work_seconds() == pytest.approx(0.001)
+            had = lane._queues[Priority.INTERACTIVE].had["a"]
+            assert had == pytest.approx(2.0 + 0.0 + 1.0)  # what the first took, nothing, what the third is to take
+            lane.leave(third)
+            assert lane.work_seconds() == 0
+
+        run(scenario())
+
+    def test_it_has_the_engine_to_itself_when_one_gets_warm(self) -> None:
+        async def scenario() -> None:
+            warm = 1
+            lane = Lane(speed_of(0.001), 100, Clock(), Engines(1, lambda: warm))
+            running, ahead = await lane.enter("a", 1.0), await lane.enter("a", 1.0)
+            warm = 2
+            lane.refresh()
+            assert lane.wait_seconds("a") == pytest.approx(0.001)
+            lane.leave(ahead)
+            lane.leave(running)
 
         run(scenario())

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from speech_server.engines.base import Utterance
+from speech_server.engines.base import Spoken, Utterance
+from speech_server.engines.call_line import NotBegunError
 from speech_server.engines.host import EngineNotReadyError
 from speech_server.engines.pool import EnginePool
 from speech_server.engines.worker_process import EngineFaultError
@@ -346,5 +347,58 @@ class TestIdle:
             await asyncio.sleep(0)
             assert machine.hosts[0].unloads == 0
             assert not machine.pool.asleep
+
+        run(scenario())
+
+
+class PatientHost(DoubleHost):
+    """Calls stand in line at it. When it dies, those that had not begun are told so."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._turn = asyncio.Lock()
+
+    async def speak(self, utterance: Utterance, seconds: float, ready_seconds: float) -> Spoken:
+        async with self._turn:
+            if not self.ready:
+                raise NotBegunError(self.problem or "")
+            return await super().speak(utterance, seconds, ready_seconds)
+
+
+class TestAhead:
+    def test_a_call_stands_in_line_and_goes_to_the_next_process_when_this_one_dies(self) -> None:
+        async def scenario() -> None:
+            clock = Clock()
+            host = PatientHost(clock)
+            pool = EnginePool([host])
+            host.get_ready()
+            first = asyncio.ensure_future(pool.speak(say("first"), 1e9, 10.0))
+            behind = [asyncio.ensure_future(pool.speak(say(text), 1e9, 10.0, ahead=True)) for text in ("b", "c")]
+            await settle()
+            assert host.speaking == "first"
+            assert pool.is_busy(0)
+            host.die()
+            with pytest.raises(EngineFaultError):
+                await first
+            await settle()
+            assert not any(call.done() for call in behind)
+            host.get_ready()
+            await clock.until_done(behind)
+            assert host.spoke == ["b", "c"]
+            assert not pool.is_busy(0)
+
+        run(scenario())
+
+    def test_it_does_not_stand_in_front_of_one_that_waits_for_an_engine_of_its_own(self) -> None:
+        async def scenario() -> None:
+            clock = Clock()
+            host = PatientHost(clock)
+            pool = EnginePool([host])
+            host.get_ready()
+            works = [asyncio.ensure_future(pool.speak(say(text), 1e9, 10.0)) for text in ("first", "own")]
+            await settle()
+            works.append(asyncio.ensure_future(pool.speak(say("ahead"), 1e9, 10.0, ahead=True)))
+            await clock.until_done(works)
+            assert host.spoke == ["first", "own", "ahead"]
 
         run(scenario())
