@@ -79,8 +79,9 @@ class Dedup:
 
         The synthesis is cancelled when the last who waits for it is. Raises KeyReusedError, and what `make` raises.
         """
-        with contextlib.ExitStack() as leaving:
-            found, how = await self.growing(key, lambda _: make(), leaving, client, idempotency_key)
+        key, found, how = self._find(key, lambda _: make(), client, idempotency_key)
+        if isinstance(found, _Flight):
+            found, _ = await self._wait(key, found)
         assert isinstance(found, Answer), "the key of an answer that grows"
         return found, how
 
@@ -95,6 +96,18 @@ class Dedup:
         """As `answer`, of which the beginning may be enough. Who is given one that grows closes `leaving` when done
         with it; closed by all before its end, its synthesis is cancelled.
         """
+        key, found, how = self._find(key, make, client, idempotency_key)
+        if isinstance(found, _Flight):
+            flight = found
+            found, waiter = await self._wait(key, flight)
+            if isinstance(found, GrowingAnswer):
+                leaving.callback(self._leave, key, flight, waiter)
+        return found, how
+
+    def _find(
+        self, key: bytes, make: Callable[[Begin], Awaitable[Answer]], client: str, idempotency_key: str | None
+    ) -> tuple[bytes, Answer | _Flight, str]:
+        """What is stored, or a flight, begun now if there was none; the key of either, and how it was had."""
         self._expire()
         name = None if idempotency_key is None else fingerprint(client, idempotency_key)
         if name is not None:
@@ -104,29 +117,28 @@ class Dedup:
         stored = self._stored.get(key)
         if stored is not None:
             self._stored.move_to_end(key)
-            return stored.answer, STORED
+            return key, stored.answer, STORED
         flight = self._flights.get(key)
-        how = JOINED
-        if flight is None:
-            how = RUN
-            flight = self._flights[key] = _Flight(asyncio.create_task(self._fly(key, name, make)))
-        return await self._wait(key, flight, leaving), how
+        if flight is not None:
+            return key, flight, JOINED
+        flight = self._flights[key] = _Flight(asyncio.create_task(self._fly(key, name, make)))
+        return key, flight, RUN
 
-    async def _wait(self, key: bytes, flight: _Flight, leaving: contextlib.ExitStack) -> Answer | GrowingAnswer:
+    async def _wait(
+        self, key: bytes, flight: _Flight
+    ) -> tuple[Answer | GrowingAnswer, asyncio.Future[Answer | GrowingAnswer]]:
+        """What came of it or grows, and what its caller waits by."""
         waiter: asyncio.Future[Answer | GrowingAnswer] = asyncio.get_running_loop().create_future()
         flight.waiters.append(waiter)
         if flight.growing is not None:
             waiter.set_result(flight.growing)
         try:
-            found = await waiter
+            return await waiter, waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
                 waiter.exception()  # it came in the same moment, and asyncio is not to log it
             self._leave(key, flight, waiter)
             raise
-        if isinstance(found, GrowingAnswer):
-            leaving.callback(self._leave, key, flight, waiter)
-        return found
 
     def _leave(self, key: bytes, flight: _Flight, waiter: asyncio.Future[Answer | GrowingAnswer]) -> None:
         flight.waiters.remove(waiter)

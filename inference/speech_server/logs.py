@@ -22,6 +22,9 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _FLUSH_SECONDS = 0.05
 _FLUSH_LINES = 500
 
+# When, about which request, what and with what.
+_Line = tuple[float, str | None, str, Mapping[str, object]]
+
 _installed: LineHandler | None = None
 
 _encode = json.JSONEncoder(ensure_ascii=True, default=repr).encode
@@ -65,7 +68,7 @@ class LineHandler(logging.Handler):
         self._json_lines = formatter
         self.copy_to: Callable[[str], None] | None = None
         self._stream = stream
-        self._lines: list[str] = []
+        self._lines: list[str | _Line] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._flush_is_due = False
@@ -84,11 +87,11 @@ class LineHandler(logging.Handler):
         self._add(text, record.levelno >= logging.WARNING)
 
     def line(self, event: str, fields: Mapping[str, object]) -> None:
-        """To be called in the loop's own thread."""
-        self._add(self._json_lines.line(time.time(), "info", event, fields), False)
+        """To be called in the loop's own thread. The text is made when lines are written: many at once take less."""
+        self._add((time.time(), request_id.get(), event, fields), False)
 
-    def _add(self, text: str, urgent: bool) -> None:
-        self._lines.append(text)
+    def _add(self, line: str | _Line, urgent: bool) -> None:
+        self._lines.append(line)
         loop = self._loop
         if (
             urgent
@@ -108,7 +111,7 @@ class LineHandler(logging.Handler):
             self._flush_is_due = False
             if not lines:
                 return
-            text = "\n".join(lines) + "\n"
+            text = "".join(f"{self._text_of(line)}\n" for line in lines)
             try:
                 self._stream.write(text)
                 self._stream.flush()
@@ -117,6 +120,12 @@ class LineHandler(logging.Handler):
             finally:
                 if self.copy_to is not None:
                     self.copy_to(text)
+
+    def _text_of(self, line: str | _Line) -> str:
+        if isinstance(line, str):
+            return line
+        seconds, in_work, event, fields = line
+        return self._json_lines.line(seconds, in_work, "info", event, fields)
 
 
 class Where(TypedDict):
@@ -145,14 +154,14 @@ class JsonLines(logging.Formatter):
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             fields = {**fields, **where(error)}
-        return self.line(record.created, record.levelname.lower(), record.getMessage(), fields)
+        return self.line(record.created, request_id.get(), record.levelname.lower(), record.getMessage(), fields)
 
-    def line(self, seconds: float, level: str, event: str, fields: Mapping[str, object]) -> str:
+    def line(self, seconds: float, in_work: str | None, level: str, event: str, fields: Mapping[str, object]) -> str:
+        """`in_work`: the id of the request that it is about."""
         stamp = datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
         found: dict[str, object] = {"time": stamp, "level": level, "event": event}
         if self._replica:
             found["replica"] = self._replica
-        in_work = request_id.get()
         if in_work is not None:
             found["request_id"] = in_work
         found.update(fields)

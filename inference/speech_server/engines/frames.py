@@ -57,17 +57,19 @@ class Unpacker:
                 yield _parse_header(data[_LENGTHS.size : middle]), data[middle:]
                 return
         self._received += data
-        while len(self._received) >= _LENGTHS.size:
-            header_bytes, payload_bytes = _LENGTHS.unpack_from(self._received)
-            _check_lengths(header_bytes, payload_bytes)
-            middle = _LENGTHS.size + header_bytes
-            end = middle + payload_bytes
-            if len(self._received) < end:
-                return
-            with memoryview(self._received) as view:
-                encoded, payload = bytes(view[_LENGTHS.size : middle]), bytes(view[middle:end])
-            del self._received[:end]
-            yield _parse_header(encoded), payload
+        taken = 0
+        try:
+            while len(self._received) - taken >= _LENGTHS.size:
+                header_bytes, payload_bytes = _LENGTHS.unpack_from(self._received, taken)
+                _check_lengths(header_bytes, payload_bytes)
+                start = taken + _LENGTHS.size
+                middle, end = start + header_bytes, start + header_bytes + payload_bytes
+                if len(self._received) < end:
+                    return
+                taken = end
+                yield _parse_header(self._received[start:middle]), bytes(self._received[middle:end])
+        finally:
+            del self._received[:taken]
 
 
 def utterance_to_wire(utterance: Utterance) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def _check_lengths(header_bytes: int, payload_bytes: int) -> None:
         raise FrameError(f"a frame of {header_bytes} + {payload_bytes} bytes is over the limit")
 
 
-def _parse_header(encoded: bytes) -> dict[str, Any]:
+def _parse_header(encoded: bytes | bytearray) -> dict[str, Any]:
     try:
         header = json.loads(encoded)
     except ValueError as error:

@@ -137,7 +137,7 @@ class WorkerProcess:
 
     def _call(self, op: Literal["speak", "segments"], utterance: Utterance, seconds: float) -> Call:
         if self._fault is not None:
-            raise EngineFaultError(*self._fault)
+            raise NotBegunError(*self._fault)
         self._calls += 1
         frame = frames.pack({"op": op, "id": self._calls, "utterance": frames.utterance_to_wire(utterance)})
         answer: asyncio.Future[Spoken | None] = asyncio.get_running_loop().create_future()

@@ -21,7 +21,7 @@ _SECONDS = {
     "clause": 0.16,
     "sentence": 0.36,
 }
-_KINDS = tuple(_SECONDS)
+_KINDS, _EACH = tuple(_SECONDS), tuple(_SECONDS.values())
 _PAUSES = ("clause", "sentence")
 _LEAST_SECONDS = 0.3  # the shortest word, and something to divide by
 _LANGUAGE = {"latin": "en", "han": "zh", "kana": "ja", "hangul": "ko", "arabic": "ar", "other": "other"}
@@ -89,12 +89,12 @@ def prior_of(text: str, language: str | None = None) -> Prior:
     """What is expected of `text`; `language`: the BCP 47 tag that came with it."""
     units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")
     kinds = bytes(map(_TABLE.__getitem__, units))
-    seconds = {kind: kinds.count(place) * each for place, (kind, each) in enumerate(_SECONDS.items()) if each}
-    if seconds["digit"] and seconds["latin"]:
+    seconds = {_KINDS[place]: kinds.count(place) * _EACH[place] for place in sorted(set(kinds))}
+    if "digit" in seconds and "latin" in seconds:
         seconds["digit"] -= len(_TONES.findall(text)) * _SECONDS["digit"]
     total = sum(seconds.values())
     if kinds and _KINDS[kinds[-1]] in _PAUSES:
-        total -= _SECONDS[_KINDS[kinds[-1]]]  # nobody waits after the last sentence
+        total -= _EACH[kinds[-1]]  # nobody waits after the last sentence
     return Prior(max(_LEAST_SECONDS, total), _base(language) if language else _language(seconds))
 
 
@@ -104,7 +104,10 @@ def _base(tag: str) -> str:
 
 
 def _language(seconds: dict[str, float]) -> str:
-    spoken = {language: seconds[kind] for kind, language in _LANGUAGE.items()}
-    if spoken["ja"] > spoken["zh"] / 10:  # Japanese is full of Chinese characters, and Chinese writes no kana
+    spoken = {_LANGUAGE[kind]: of_kind for kind, of_kind in seconds.items() if kind in _LANGUAGE}
+    if not spoken:
+        return "en"
+    # Japanese is full of Chinese characters, and Chinese writes no kana
+    if "ja" in spoken and "zh" in spoken and spoken["ja"] > spoken["zh"] / 10:
         spoken["ja"] += spoken.pop("zh")
     return max(spoken, key=spoken.__getitem__)

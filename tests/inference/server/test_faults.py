@@ -135,7 +135,7 @@ class TestClientsThatLeave:
             until(lambda: server.called("gate one"))
             with pytest.raises(httpx.ReadTimeout), server.client(timeout=0.2) as client:
                 client.post("/generate", json={"text": "I was never here"})
-            until(lambda: server.metric("speech_lane_depth") == 0)
+            until(lambda: server.metric("speech_http_requests_in_flight") == 1)
             server.open_gate("one")
             assert first.result(10).status_code == 200
         assert server.generate("next after the lane").status_code == 200
