@@ -16,7 +16,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from tools.bench.figures import Row
-from tools.bench.server import KEY, ROOT, answer, process, until
+from tools.bench.server import INSTANT, KEY, ROOT, answer, process, until
 from tools.bench.wire import post
 
 HEAD = (
@@ -56,7 +56,7 @@ def _round(directory: Path) -> tuple[float, float, float]:
         count, taken = asyncio.run(post(path, HEAD, bodies, CONNECTIONS))
         accepted = count / taken
     ends = directory / "store" / "jobs" / "done" / "bench"
-    with _server(directory, "tools.bench.instant_engine:InstantEngine") as path:
+    with _server(directory, INSTANT) as path:
         began, before = time.perf_counter(), _count(ends)
         _wait(ends, JOBS)
         finished = (JOBS - before) / (time.perf_counter() - began)
