@@ -20,6 +20,7 @@ import soundfile
 from speech_server.engines.base import Cancelled, Capabilities, Speech, Utterance
 
 ENGINE = "tests.inference.service.identity_engine:IdentityEngine"
+HASTY = "tests.inference.service.identity_engine:HastyEngine"
 UNHURRIED = "tests.inference.service.identity_engine:UnhurriedEngine"
 SAMPLE_RATE = 22_050
 VOICES = ("default", "low")
@@ -89,6 +90,12 @@ class IdentityEngine:
             return Speech(_samples(spoken), SAMPLE_RATE, ())
         finally:
             self._one_call.release()
+
+
+class HastyEngine(IdentityEngine):
+    """Calls that take no time: several are in line at it."""
+
+    least_seconds = more_seconds = 0.0
 
 
 class UnhurriedEngine(IdentityEngine):
