@@ -103,10 +103,10 @@ class EngineHost:
         return "loading" if self.problem is None or self.waking else "failed"
 
     def seconds_to_ready(self) -> float | None:
-        """When it is expected to be warm, if it loads as fast as the last time; None if it never was, or failed."""
+        """When it is expected to be warm, if it loads as fast as the last time; None if it never was, or keeps dying."""
         if self.ready:
             return 0.0
-        if self.load_took is None or self.problem is not None:
+        if self.load_took is None or self.deaths > 1:
             return None
         if self.unloaded:
             return self.load_took
@@ -193,6 +193,7 @@ class EngineHost:
             return
         was_ready = self.ready
         self._warm.clear()
+        self._load_began = time.monotonic()  # or will in a moment
         self.recycling = worker.recycled
         if was_ready:
             self.on_change()
@@ -211,11 +212,12 @@ class EngineHost:
                 continue
             self.problem = end.reason
             self.waking = self.recycling = False
-            self.on_change()
             if time.monotonic() - started > _STEADY_SECONDS:
                 self.deaths = 0
             self.deaths += 1
             delay = restart_delay(self.deaths)
+            self._load_began = time.monotonic() + delay
+            self.on_change()
             fields = {"reason": end.reason, "deaths_in_a_row": self.deaths, "restart_in_seconds": delay}
             log.error("engine_ended", extra={"fields": {"number": self.number, **fields}})
             await asyncio.sleep(delay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from speech_server.engines import ENGINES, engine_path, frames
 from speech_server.engines.base import Emotion, Reference, Spoken, Utterance, UtteranceError
 from speech_server.engines.call_line import Call, CallLine, NotBegunError
 from speech_server.engines.host import BACKOFF, EngineHost, EngineNotReadyError, restart_delay
+from speech_server.engines.pool import EnginePool
 from speech_server.engines.worker_process import EngineFaultError, WorkerProcess
 from tests.inference.server.running_server import ROOT, STRICT
 from tests.inference.server.segmenting_engine import ENGINE as SEGMENTING
@@ -488,5 +490,29 @@ class TestHost:
                 assert host.capabilities is None
             finally:
                 await host.stop()
+
+        asyncio.run(run())
+
+    def test_after_a_death_who_cannot_wait_for_the_load_is_told_at_once(self, control: Path) -> None:
+        del control
+
+        async def run() -> None:
+            host = EngineHost(STRICT, load_seconds=30)
+            pool = EnginePool([host])
+            pool.start()
+            try:
+                await host.wait_ready(30)
+                host.load_took = 42.0  # as weights take; to wait for this one would succeed
+                assert host.pid is not None
+                os.kill(host.pid, signal.SIGKILL)
+                with pytest.raises(EngineNotReadyError) as refused:
+                    while True:
+                        with contextlib.suppress(EngineFaultError):
+                            await pool.speak(utterance("hello"), 10, 10)
+                assert refused.value.retry_seconds == pytest.approx(42, abs=5)
+                await host.wait_ready(30)
+                assert (await pool.speak(utterance("hello"), 10, 10)).samples
+            finally:
+                await pool.stop()
 
         asyncio.run(run())
