@@ -103,7 +103,7 @@ class EngineHost:
         return "loading" if self.problem is None or self.waking else "failed"
 
     def seconds_to_ready(self) -> float | None:
-        """When it is expected to be warm, if it loads as fast as the last time; None if it never was, or keeps dying."""
+        """When it should be warm, if it loads as fast as the last time; None if it never was, or keeps dying."""
         if self.ready:
             return 0.0
         if self.load_took is None or self.deaths > 1:
