@@ -104,7 +104,7 @@ indextts2-packages: setup-dev
 	$(BIN)/uv venv --quiet --allow-existing .local/indextts2
 	$(BIN)/uv pip install --quiet --python .local/indextts2 -r inference/requirements.txt -r inference/requirements-indextts2.in pytest pytest-timeout
 
-bench: setup-dev ## measure set-up, preview, added latency and throughput
+bench: setup-dev ## measure set-up, preview, latency, throughput, weights, and as root on Debian the cpu image (ARGS='--only image')
 	$(WITH_PULUMI) $(BIN)/python tools/bench/run.py $(ARGS)
 
 bench-gpu: indextts2-packages ## IndexTTS2 on this machine's GPU: speed, memory, cancelling (ARGS='--weights FOLDER'; '--tiny --cpu' checks the tool)

@@ -6,6 +6,9 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
+
+Server = TypeVar("Server", bound=ThreadingHTTPServer)
 
 # How soon a server notices that it is to end.
 _POLL_SECONDS = 0.02
@@ -19,7 +22,7 @@ def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(server: ThreadingHTTPServer) -> Iterator[ThreadingHTTPServer]:
+def serving(server: Server) -> Iterator[Server]:
     """`server`, which is closed afterwards."""
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,))

@@ -21,10 +21,10 @@ import soundfile
 from tests.image.container_engine import ContainerEngine
 from tests.image.sbom_schema import errors_of
 from tests.image.speech_container import INSTALLED, SpeechContainer
+from tools.bench.image_layers import CODE_LIMIT, MIB, SIZES, sizes
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "indextts2-speech:indextts2-test"
-MIB = 1 << 20
 # Made by the packages in the image itself: no other environment here has them.
 _MAKE_WEIGHTS = (
     "import sys; sys.path.insert(0, '/made-by'); from pathlib import Path; import random_weights; "
@@ -125,9 +125,8 @@ class TestContents:
         assert told == set(server.inside("python", "-c", INSTALLED).split())
 
     def test_its_layers(self, container_engine: ContainerEngine, image: str, figures: list[str]) -> None:
-        lines = container_engine.docker("history", "--human=false", "--format={{.Size}}", image).split()
-        code, server, engine, torch, base = (int(size) for size in lines if size != "0")
-        assert code < 3 * MIB
+        code, server, engine, torch, base = sizes(container_engine.docker(*SIZES, image))
+        assert code < CODE_LIMIT
         assert server < 300 * MIB
         named = {"code": code, "server": server, "engine": engine, "torch": torch, "base": base}
         figures.append(

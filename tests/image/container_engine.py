@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -25,11 +25,16 @@ STAND_IN = "stand-in/python:bookworm"
 _AUTHORITIES = Path("/usr/local/share/ca-certificates")
 
 
+class ContainerEngineError(Exception):
+    """What the daemon, its client or debootstrap said as it failed."""
+
+
 def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What `condition` returns as soon as it is truthy; fails after `seconds`."""
+    """What `condition` returns as soon as it is truthy. Raises ContainerEngineError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+        if time.monotonic() > deadline:
+            raise ContainerEngineError(f"not within {seconds} s: {condition}")
         time.sleep(0.05)
     return found
 
@@ -37,7 +42,7 @@ def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
 def why_not_here() -> str | None:
     """The reason why no daemon can be had on this machine, or None."""
     if os.geteuid() != 0:
-        return "a Docker daemon of its own needs root: sudo make test-image"
+        return "a Docker daemon of its own needs root: call make with sudo"
     try:
         system = platform.freedesktop_os_release()
     except OSError:
@@ -61,7 +66,10 @@ def install_packages() -> str | None:
 
 
 class ContainerEngine:
-    """`start()`, then `docker(...)`; `remove()` ends and unmounts everything, however far it came."""
+    """`start()`, then `docker(...)`; `remove()` ends and unmounts everything, however far it came.
+
+    Each raises ContainerEngineError.
+    """
 
     def __init__(self) -> None:
         # Not below pytest's own directory: a unix socket's path may have 107 bytes.
@@ -88,7 +96,7 @@ class ContainerEngine:
         self._make_stand_in()
 
     def docker(self, *arguments: str, check: bool = True) -> str:
-        """One docker command's output, both streams. It fails with all of it."""
+        """One docker command's output, both streams. Raises ContainerEngineError with the end of it."""
         done = subprocess.run(
             [DOCKER, *arguments],
             env=self._environment,
@@ -96,7 +104,8 @@ class ContainerEngine:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         )
-        assert not check or done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout[-6000:]}"
+        if check and done.returncode != 0:
+            raise ContainerEngineError(f"docker {' '.join(arguments)}: {done.stdout[-6000:]}")
         return done.stdout
 
     def build(
@@ -119,7 +128,7 @@ class ContainerEngine:
         )
 
     def remove(self) -> None:
-        """End the containers and the daemon, unmount, remove the folder. Fails if a process outlived them."""
+        """End the containers and the daemon, unmount, remove the folder. Raises also if a process outlived them."""
         if self._daemon is not None:
             if self._daemon.poll() is None:
                 containers = self.docker("ps", "--all", "--quiet", check=False).split()
@@ -137,9 +146,10 @@ class ContainerEngine:
             process.kill()
         # The daemon itself leaves the mount of its network namespace.
         for mount in self._mounts():
-            subprocess.run(["umount", mount], check=True)
+            _run(["umount", mount])
         shutil.rmtree(self.folder)
-        assert not left, f"processes outlived the daemon: {left}"
+        if left:
+            raise ContainerEngineError(f"processes outlived the daemon: {left}")
 
     def _is_ours(self, process: psutil.Process) -> bool:
         return any(str(self.folder) in argument for argument in process.info["cmdline"] or [])
@@ -153,15 +163,14 @@ class ContainerEngine:
 
     def _answers(self) -> bool:
         assert self._daemon is not None
-        assert self._daemon.poll() is None, (self.folder / "dockerd.log").read_text("utf-8")[-3000:]
+        if self._daemon.poll() is not None:
+            raise ContainerEngineError("dockerd ended: " + (self.folder / "dockerd.log").read_text("utf-8")[-3000:])
         return subprocess.run([DOCKER, "version"], env=self._environment, capture_output=True).returncode == 0
 
     def _make_stand_in(self) -> None:
         root = self.folder / "root"
         packages = "ca-certificates,python3,python3-pip,python3-venv"
-        command = ["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", str(root)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, f"debootstrap: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        _run(["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", str(root)])
         for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
             marker.unlink()
         (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
@@ -171,11 +180,17 @@ class ContainerEngine:
         # Where the package index is served under an authority of the site's own, the base must know it.
         if _AUTHORITIES.is_dir():
             shutil.copytree(_AUTHORITIES, root / "usr/local/share/ca-certificates", dirs_exist_ok=True)
-            subprocess.run(["chroot", str(root), "update-ca-certificates"], check=True, capture_output=True)
+            _run(["chroot", str(root), "update-ca-certificates"])
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
             assert tar.stdout is not None
             change = "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt"
-            importing = [DOCKER, "import", "--change", change, "-", STAND_IN]
-            subprocess.run(importing, env=self._environment, stdin=tar.stdout, check=True, capture_output=True)
-        assert tar.returncode == 0
+            _run([DOCKER, "import", "--change", change, "-", STAND_IN], self._environment, tar.stdout)
+        if tar.returncode != 0:
+            raise ContainerEngineError(f"tar of the stand-in base ended with status {tar.returncode}")
         shutil.rmtree(root)
+
+
+def _run(command: list[str], environment: Mapping[str, str] | None = None, given: IO[bytes] | None = None) -> None:
+    done = subprocess.run(command, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        raise ContainerEngineError(f"{' '.join(command)}: {done.stdout.decode(errors='replace')[-3000:]}")

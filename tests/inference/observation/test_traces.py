@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -12,52 +11,45 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from speech_server.traces import Traces, TracesError, open_traces
 from tests.inference.server.running_server import RunningServer, until
+from tests.listening import listening
 
 
 class Collector:
-    """Takes OTLP and keeps the spans; `resources` are what they are said to come from."""
+    """Keeps the spans that it is sent; `resources` are what they are said to come from."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.spans: list[Any] = []
         self.resources: list[dict[str, str]] = []
-        collector = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                assert self.path == "/v1/traces"
-                found = ExportTraceServiceRequest()
-                found.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
-                for resource in found.resource_spans:
-                    attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
-                    collector.resources.append(attributes)
-                    for scope in resource.scope_spans:
-                        collector.spans.extend(scope.spans)
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None:
-                """Silence."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+    def take(self, body: bytes) -> None:
+        """OTLP, as protobuf."""
+        found = ExportTraceServiceRequest()
+        found.ParseFromString(body)
+        for resource in found.resource_spans:
+            attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
+            self.resources.append(attributes)
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
 
 
 @pytest.fixture
 def collector() -> Generator[Collector]:
     made = Collector()
-    yield made
-    made.close()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/v1/traces"
+            made.take(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Silence."""
+
+    with listening(Handler) as made.url:
+        yield made
 
 
 def attributes(span: Any) -> dict[str, Any]:

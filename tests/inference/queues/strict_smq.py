@@ -7,6 +7,7 @@ from the client: https://www.alibabacloud.com/help/en/mns/developer-reference/re
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -20,6 +21,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
+
+from tests.listening import serving
 
 NAMESPACE = "http://mns.aliyuncs.com/doc/v1/"
 KEY_ID, KEY_SECRET = "LTAI-of-the-test", "secret-of-the-test"
@@ -76,18 +79,15 @@ class StrictSmq:
 
         smq = self
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self) -> StrictSmq:
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        self._serving = contextlib.ExitStack()
+        self._serving.enter_context(serving(self._http))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        self._serving.close()
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import threading
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -119,24 +118,6 @@ class TestBodies:
         with connection(server) as client:
             client.sendall(f'{HEAD}Content-Length: 100\r\n\r\n{{"text":'.encode())
             assert error_in(read_all(client)) == (408, "body_too_slow")
-
-    def test_a_body_that_drips_is_a_408_too(self, start_server: StartServer) -> None:
-        server = start_server(body_seconds=0.5)
-        with connection(server) as client:
-            client.sendall(f"{HEAD}Content-Length: 100000\r\n\r\n".encode())
-            gone = threading.Event()
-
-            def drip() -> None:
-                with contextlib.suppress(OSError):
-                    while not gone.wait(0.01):
-                        client.sendall(b" ")
-
-            dripping = threading.Thread(target=drip)
-            dripping.start()
-            raw = read_all(client)
-            gone.set()
-            dripping.join()
-            assert error_in(raw) == (408, "body_too_slow")
 
     def test_without_a_key_no_byte_of_the_body_is_waited_for(self, shared_server: RunningServer) -> None:
         with connection(shared_server) as client:

@@ -256,7 +256,7 @@ class TestBodies:
         assert answer.status_code in (400, 403), answer.text[:300]
         assert len(answer.content) < 4000
 
-    @pytest.mark.parametrize("path", [*ROUTES, VOICES])
+    @pytest.mark.parametrize("path", ["/generate", *ROUTES, VOICES])
     def test_one_that_drips_a_byte_at_a_time_is_given_up(self, start_server: StartServer, path: str) -> None:
         server = start_server(body_seconds=0.5)
         kind = "multipart/form-data; boundary=x" if path == VOICES else "application/json"

@@ -14,6 +14,7 @@ from speech_server.storage.store import Store, StoreError
 from speech_server.usage.ledger import Ledger, Use
 from speech_server.usage.objects import UsageObjects, from_json, to_json
 from speech_server.usage.report import usage_of
+from tests.inference.storage.failing_store import FailingStore
 
 MONDAY = date(2026, 11, 23)
 
@@ -24,16 +25,6 @@ class Calendar:
 
     def __call__(self) -> date:
         return self.today
-
-
-class Failing(Store):
-    """The store of a day on which nothing works."""
-
-    def __init__(self) -> None:
-        """It needs nothing to fail."""
-
-    async def put(self, key: str, data: bytes, media_type: str, *, create: bool = False) -> None:
-        raise StoreError("no route to the store", retryable=True)
 
 
 @pytest.fixture
@@ -116,7 +107,7 @@ class TestObjects:
             ledger = Ledger(Calendar())
             ledger.add("a", "job", 1, 1.0, 1.0)
             with pytest.raises(StoreError):
-                await UsageObjects(Failing(), ledger, "one").keep()
+                await UsageObjects(FailingStore(), ledger, "one").keep()
             await UsageObjects(store, ledger, "one").keep()
             assert await usage_of(store, MONDAY, MONDAY) == {MONDAY: {("a", "job"): Use(1, 1, 1.0, 1.0)}}
 
@@ -138,6 +129,6 @@ class TestObjects:
     def test_what_cannot_be_kept_at_the_end_is_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
         ledger = Ledger(Calendar())
         ledger.add("a", "job", 1, 1.0, 1.0)
-        asyncio.run(UsageObjects(Failing(), ledger, "one").close())
+        asyncio.run(UsageObjects(FailingStore(), ledger, "one").close())
         lost = caplog.records[0].__dict__["fields"]["usage"]
         assert json.loads(lost["2026-11-23"])["accounts"][0]["client"] == "a"

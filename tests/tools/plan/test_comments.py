@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.listening import serving
 from tools.failure import SetupError
 from tools.plan.comments import Comment, PullRequest, Write, complete, decide, main, read_texts, touched_stacks
 from tools.plan.markdown import marker
@@ -20,8 +20,6 @@ TOKEN = "a-token-of-this-test"
 
 class Hub(ThreadingHTTPServer):
     """Comments of one pull request; `status` is what every call is answered with, when set."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
@@ -70,13 +68,8 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    server = Hub()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Hub()) as server:
+        yield server
 
 
 @pytest.fixture
