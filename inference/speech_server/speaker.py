@@ -28,6 +28,7 @@ from speech_server.voices.registry import Voices
 # and for one that loads for minutes another server is the better choice.
 _READY_SECONDS = 10.0
 _ENGINE_RETRY_SECONDS = 2.0
+_FIRST_LOAD_RETRY_SECONDS = 15.0  # how long weights take to load here, nobody knows yet
 _KINDS = {Priority.INTERACTIVE: "request", Priority.BATCH: "job"}
 
 log = logging.getLogger("speech_server.speech")
@@ -53,7 +54,7 @@ class Speaker:
             try:
                 await self.host.wait_ready(_READY_SECONDS)
             except EngineNotReadyError as error:
-                raise _unavailable(error) from None
+                raise _unavailable(error, _FIRST_LOAD_RETRY_SECONDS) from None
         assert self.host.capabilities is not None
         return self.host.capabilities
 
@@ -180,7 +181,8 @@ def ready_wait(returning: bool, load_seconds: float, seconds_left: float | None)
     return load_seconds if seconds_left is None else max(0.0, min(load_seconds, seconds_left))
 
 
-def _unavailable(error: EngineNotReadyError) -> ApiError:
-    log.error("engine_unavailable", extra={"fields": {"reason": str(error)}})
-    seconds = _ENGINE_RETRY_SECONDS if error.retry_seconds is None else error.retry_seconds
+def _unavailable(error: EngineNotReadyError, guess: float = _ENGINE_RETRY_SECONDS) -> ApiError:
+    # a warning: what is wrong with the engine, its own end tells
+    log.warning("engine_unavailable", extra={"fields": {"reason": str(error)}})
+    seconds = guess if error.retry_seconds is None else error.retry_seconds
     return retry_later(503, "engine_unavailable", "the engine is not ready yet", seconds)
