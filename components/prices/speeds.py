@@ -8,7 +8,7 @@ from components.prices.figures import Figure
 
 _UNIT = "s of synthesis a second of audio"
 # Its table of the official engine, IndexTTS 2.5: four long Chinese passages, twelve runs each.
-_WINDEXTTS = "the description of the Python package windextts 0.5.0"
+_WINDEXTTS = "https://github.com/baicai-1145/WIndexTTS/blob/034767058b759f0dfdeb390595307947ae88d158/README.md"
 
 
 @dataclass(frozen=True)
