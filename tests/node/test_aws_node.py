@@ -26,6 +26,7 @@ BOOT = Boot(
     fleet=FLEET,
     hook="drain",
     image=IMAGE,
+    weights_image="",
     registry_host=HOST,
     keys_secret="speech-keys",
     log_group="speech-nodes",
