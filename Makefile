@@ -118,7 +118,7 @@ requirements: setup-dev ## resolve and pin every requirements file anew (UPGRADE
 	$(COMPILE) --constraints requirements-dev.txt requirements-local.in -o requirements-local.txt
 	$(COMPILE) --constraints requirements-dev.txt requirements-aws.in -o requirements-aws.txt
 	$(COMPILE) --constraints requirements-dev.txt requirements-alicloud.in -o requirements-alicloud.txt
-	set -e; for part in '' -espeak -aws -traces -gpu; do \
+	set -e; for part in '' -espeak -aws -traces -gpu -weights; do \
 		$(COMPILE) --constraints requirements-dev.txt inference/requirements$$part.in -o inference/requirements$$part.txt; \
 	done
 	$(COMPILE) $(UPGRADE) --constraints requirements-dev.txt --excludes inference/requirements-indextts2.without \

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.image_source import TARGETS, stages
+from components.image_source import TARGETS, WEIGHTS_TARGETS, stages
 from components.settings.cloud import PublicAddressSettings
 from components.settings.engine import EngineSettings
 
@@ -16,8 +16,8 @@ def image_problem(image: str | None, engine: str, sources: Path) -> str | None:
         return None
     if not dockerfile.is_file():
         lacking = f"there is no {dockerfile} to build an image from"
-    elif TARGETS[engine] not in stages(dockerfile.read_text(encoding="utf-8")):
-        lacking = f"{dockerfile} has no target {TARGETS[engine]}, which would have the engine {engine}"
+    elif missing := _needed(engine) - set(stages(dockerfile.read_text(encoding="utf-8"))):
+        lacking = f"{dockerfile} has no target {' and no target '.join(sorted(missing))}, for the engine {engine}"
     else:
         return None
     return (
@@ -44,3 +44,7 @@ def plain_http_warning(access: PublicAddressSettings) -> str | None:
         f"indextts2:access.domain: '': the service speaks plain HTTP: keys and texts of "
         f"{', '.join(access.allowed_cidrs)} can be read on their way; set a domain for TLS"
     )
+
+
+def _needed(engine: str) -> set[str]:
+    return {targets[engine] for targets in (TARGETS, WEIGHTS_TARGETS) if engine in targets}

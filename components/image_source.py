@@ -11,6 +11,8 @@ from pathlib import Path
 INFERENCE = Path(__file__).resolve().parents[1] / "inference"
 # The stage of inference/Dockerfile that has an engine and what it needs.
 TARGETS = {"espeak": "cpu", "indextts2": "indextts2"}
+# The one that brings an engine's weights to a node and has little else, so that it is there long before the other.
+WEIGHTS_TARGETS = {"indextts2": "weights"}
 # What running and installing leaves among the sources.
 _LEFT_OVER = ("__pycache__", "build", "*.egg-info")
 _STAGE = re.compile(r"^FROM\s.+\sAS\s+(\S+)\s*$", re.MULTILINE | re.IGNORECASE)
@@ -21,9 +23,9 @@ def stages(dockerfile: str) -> tuple[str, ...]:
     return tuple(_STAGE.findall(dockerfile))
 
 
-def build_tag(engine: str, arguments: Mapping[str, str]) -> str:
-    """A tag that is another for other sources, another engine or other build arguments: 16 hexadecimal digits."""
-    what = json.dumps([source_digest(INFERENCE), TARGETS[engine], arguments], sort_keys=True)
+def build_tag(target: str, arguments: Mapping[str, str]) -> str:
+    """A tag that is another for other sources, another target or other build arguments: 16 hexadecimal digits."""
+    what = json.dumps([source_digest(INFERENCE), target, arguments], sort_keys=True)
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 

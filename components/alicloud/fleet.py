@@ -198,6 +198,7 @@ def _boot(
     registry = image.registry
     return pulumi.Output.all(
         image=image.reference,
+        weights_image=image.weights_reference or "",
         registry_password=registry.password_reference if registry else None,
         keys_name=keys.reference,
         metric_group=figures.id,
@@ -209,6 +210,7 @@ def _boot(
             region=settings.region,
             fleet=fleet,
             image=found["image"],
+            weights_image=found["weights_image"],
             registry_host=registry.host if registry else "",
             registry_instance=(registry.instance_id if registry else None) or "",
             registry_user=(registry.user if registry else None) or "",

@@ -11,8 +11,9 @@ from pulumi_alicloud import cs
 
 from components import contracts
 from components.alicloud.secrets import hidden_parameter
+from components.built_image import built_image
 from components.contracts import ServerImageArgs
-from components.image_source import INFERENCE, TARGETS, build_tag
+from components.image_source import TARGETS, WEIGHTS_TARGETS
 from components.settings import AlicloudSettings
 from components.settings.alicloud_registry import BuildSettings
 
@@ -38,10 +39,13 @@ class ServerImage(contracts.ServerImage):
 
     - For a registry with a user and a password, an encrypted parameter with the password, which nodes read.
     - The image. To an Enterprise instance it is pushed with a token of an hour, which is never kept.
+    - For an engine with weights a small image that brings them, so that a node need not wait for the large one first.
 
     No registry is ever ordered: an Enterprise instance is a subscription.
     """
 
+    weights_reference: pulumi.Output[str] | None = None
+    """What brings a node the weights, by its digest; None where the server's image does, or there are none."""
     registry: Registry | None
     """None: everybody may pull."""
 
@@ -49,7 +53,10 @@ class ServerImage(contracts.ServerImage):
         super().__init__("indextts2:alicloud:ServerImage", name, {}, opts)
         settings = args.settings
         self.registry = self._log_in(name, settings)
-        self.reference = pulumi.Output.from_input(settings.image) if settings.image else self._build(name, settings)
+        if settings.image is None:
+            self._build(name, settings)
+        else:
+            self.reference = pulumi.Output.from_input(settings.image)
         self.register_outputs({"reference": self.reference})
 
     def _log_in(self, name: str, settings: AlicloudSettings) -> Registry | None:
@@ -69,26 +76,22 @@ class ServerImage(contracts.ServerImage):
         )
         return Registry("personal", host, None, registry.user, reference)
 
-    def _build(self, name: str, settings: AlicloudSettings) -> pulumi.Output[str]:
+    def _build(self, name: str, settings: AlicloudSettings) -> None:
         registry = settings.registry
         user, password = self._pusher(settings)
+        pushed_to = docker.RegistryArgs(server=registry.host, username=user, password=password)
+        repository = f"{registry.host}/{registry.namespace}/{registry.repository}"
         arguments = build_arguments(settings.build)
-        tag = build_tag(settings.engine.name, arguments)
-        image = docker.Image(
-            f"{name}-image",
-            # Made of the sources: the same are never pushed twice, and a tag always means the same.
-            image_name=f"{registry.host}/{registry.namespace}/{registry.repository}:{tag}",
-            build=docker.DockerBuildArgs(
-                context=str(INFERENCE),
-                dockerfile=str(INFERENCE / "Dockerfile"),
-                target=TARGETS[settings.engine.name],
-                platform="linux/amd64",
-                args=arguments,
-            ),
-            registry=docker.RegistryArgs(server=registry.host, username=user, password=password),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return image.repo_digest.apply(lambda pushed: pulled_as(pushed, registry.host, registry.node_host))
+
+        def built(label: str, target: str) -> pulumi.Output[str]:
+            under = pulumi.ResourceOptions(parent=self)
+            image = built_image(f"{name}-{label}", repository, target, arguments, pushed_to, under)
+            return image.repo_digest.apply(lambda pushed: pulled_as(pushed, registry.host, registry.node_host))
+
+        engine = settings.engine.name
+        self.reference = built("image", TARGETS[engine])
+        if engine in WEIGHTS_TARGETS:
+            self.weights_reference = built("weights-image", WEIGHTS_TARGETS[engine])
 
     def _pusher(self, settings: AlicloudSettings) -> tuple[pulumi.Input[str], pulumi.Input[str]]:
         """The user and the password with which the image is pushed."""

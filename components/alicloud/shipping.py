@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
+
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<(?!<)")
 
 
 def shorn(source: str) -> str:
@@ -36,6 +39,17 @@ def shorn(source: str) -> str:
         if number not in gone or number in kept_in_place
     ]
     return "".join(f"{line}\n" for line in kept)
+
+
+def shorn_script(source: str) -> str:
+    """The same shell script without comments on lines of their own.
+
+    Raises ValueError for one with a here document, in which such a line would be no comment.
+    """
+    if _HERE_DOCUMENT.search(source):
+        raise ValueError("a script with a here document cannot be made smaller line by line")
+    first, *lines = source.splitlines(keepends=True)
+    return first + "".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
 def _is_text_alone(node: ast.AST) -> bool:

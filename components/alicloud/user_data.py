@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.alicloud.shipping import shorn
+from components.alicloud.shipping import shorn, shorn_script
 from components.alicloud.timing import START_SECONDS, STOP_SECONDS
 from components.contracts import SERVER_PORT
 from components.node_scripts import SCRIPTS
@@ -41,6 +41,8 @@ class Boot:
     region: str
     fleet: str
     image: str
+    weights_image: str
+    """What brings the weights while the other is pulled; empty: the other brings them too, once it is there."""
     registry_host: str
     """The registry to log in to; empty for one that is open to all."""
     registry_instance: str
@@ -75,6 +77,7 @@ def render(boot: Boot) -> str:
         "REGION": boot.region,
         "FLEET": boot.fleet,
         "IMAGE": boot.image,
+        "WEIGHTS_IMAGE": boot.weights_image,
         "REGISTRY_HOST": boot.registry_host,
         "REGISTRY_INSTANCE": boot.registry_instance,
         "REGISTRY_USER": boot.registry_user,
@@ -118,7 +121,7 @@ def programs() -> dict[str, Path]:
 def program(path: Path) -> str:
     """A program as it travels."""
     source = path.read_text(encoding="utf-8")
-    return shorn(source) if path.suffix == ".py" else source
+    return shorn(source) if path.suffix == ".py" else shorn_script(source)
 
 
 def _here_document(path: str, text: str) -> str:

@@ -107,8 +107,7 @@ StartLimitBurst=20
 $service
 ExecStartPre=$ready
 ExecStartPre=/bin/bash -c '$keys || test -s $KEYS_FILE'
-ExecStartPre=$lib/node/pull.sh
-ExecStartPre=$lib/node/weights.sh
+ExecStartPre=$lib/node/prepare.sh /usr/bin/python3 -m node.registry
 ExecStart=$lib/node/server.sh
 ExecStop=/usr/bin/docker stop -t $STOP_SECONDS speech
 TimeoutStartSec=$START_SECONDS

@@ -65,25 +65,16 @@ mv -f "$new" /run/indextts2/keys/keys.json
 echo "keys: changed"
 END_OF_FILE
 
-cat > /usr/local/lib/indextts2/pull.sh <<'END_OF_FILE'
+cat > /usr/local/lib/indextts2/login.sh <<'END_OF_FILE'
 #!/bin/bash
-# The image by its digest, unless it is here.
+# Logs docker in to the registry, by the instance's role.
 set -euo pipefail
-. /etc/indextts2/node.env
-docker rm -f speech > /dev/null 2>&1 || true
-if docker image inspect "$IMAGE" > /dev/null 2>&1; then exit 0; fi
-export DOCKER_CONFIG=/run/indextts2/docker
-install -d -m 0700 "$DOCKER_CONFIG"
-if [[ -n $REGISTRY_HOST ]]; then
-  # What docker says of a login that worked is a warning about a file that is in memory here.
-  if ! said=$(aws ecr get-login-password --region "$REGION" |
-    docker login --username AWS --password-stdin "$REGISTRY_HOST" 2>&1); then
-    echo "pull: no login to $REGISTRY_HOST: $said" >&2
-    exit 1
-  fi
+# What docker says of a login that worked is a warning about a file that is in memory here.
+if ! said=$(aws ecr get-login-password --region "$REGION" |
+  docker login --username AWS --password-stdin "$REGISTRY_HOST" 2>&1); then
+  echo "login: no login to $REGISTRY_HOST: $said" >&2
+  exit 1
 fi
-docker pull --quiet "$IMAGE"
-bash /usr/local/lib/indextts2/phase.sh image "$SECONDS"
 END_OF_FILE
 
 @SCRIPTS@
@@ -275,8 +266,7 @@ StartLimitIntervalSec=900
 StartLimitBurst=20
 [Service]
 ExecStartPre=/bin/bash -c '/usr/local/lib/indextts2/keys.sh || test -s /run/indextts2/keys/keys.json'
-ExecStartPre=/usr/local/lib/indextts2/pull.sh
-ExecStartPre=/bin/bash -c 'set -a; . /etc/indextts2/node.env; exec /usr/local/lib/indextts2/weights.sh'
+ExecStartPre=/bin/bash -c 'set -a; . /etc/indextts2/node.env; exec /usr/local/lib/indextts2/prepare.sh /usr/local/lib/indextts2/login.sh'
 ExecStart=/usr/local/lib/indextts2/server.sh
 ExecStop=/usr/bin/docker stop -t $STOP_SECONDS speech
 TimeoutStartSec=$START_SECONDS

@@ -76,6 +76,7 @@ class GpuFleet(contracts.GpuFleet):
             fleet=self.fleet,
             hook=DRAIN_HOOK,
             image=image.reference,
+            weights_image=image.weights_reference or "",
             registry_host=image.registry_host or "",
             keys_secret=keys.reference,
             log_group=logs.name,

@@ -11,12 +11,13 @@ import pulumi_docker as docker
 from pulumi_aws import ecr
 
 from components import contracts
+from components.built_image import built_image
 from components.contracts import ServerImageArgs
-from components.image_source import INFERENCE, TARGETS, build_tag
+from components.image_source import TARGETS, WEIGHTS_TARGETS
 from components.settings import AwsSettings
 
-# Enough to go back a few deployments; each is some gigabytes.
-KEPT_IMAGES = 10
+# Enough to go back a few deployments, of up to two images each; the server's is some gigabytes.
+KEPT_IMAGES = 20
 UNTAGGED_DAYS = 7
 _ECR = re.compile(
     r"(?P<host>(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com)/(?P<name>[^@:]+)"
@@ -29,8 +30,11 @@ class ServerImage(contracts.ServerImage):
     - An ECR repository: a tag never moves, every push is scanned, old images go.
     - The image, built from `inference/` and pushed. Nodes run it by its digest, so that a node started tomorrow runs
       what a node started today does.
+    - For an engine with weights a small image that brings them, so that a node need not wait for the large one first.
     """
 
+    weights_reference: pulumi.Output[str] | None = None
+    """What brings a node the weights, by its digest; None where the server's image does, or there are none."""
     repository_arn: pulumi.Output[str] | None
     """The repository on ECR that nodes pull from; None for another registry's."""
     registry_host: pulumi.Output[str] | None
@@ -64,24 +68,20 @@ class ServerImage(contracts.ServerImage):
         token = ecr.get_authorization_token_output(
             registry_id=repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
         )
-        image = docker.Image(
-            f"{name}-image",
-            # Made of the sources: the same are never pushed twice, which an immutable tag would refuse.
-            image_name=pulumi.Output.concat(repository.repository_url, ":", build_tag(settings.engine.name, {})),
-            build=docker.DockerBuildArgs(
-                context=str(INFERENCE),
-                dockerfile=str(INFERENCE / "Dockerfile"),
-                target=TARGETS[settings.engine.name],
-                platform="linux/amd64",
-            ),
-            registry=docker.RegistryArgs(
-                server=repository.repository_url,
-                username=token.user_name,
-                password=pulumi.Output.secret(token.password),
-            ),
-            opts=under,
+        registry = docker.RegistryArgs(
+            server=repository.repository_url,
+            username=token.user_name,
+            password=pulumi.Output.secret(token.password),
         )
-        self.reference = image.repo_digest
+
+        def built(label: str, target: str) -> pulumi.Output[str]:
+            url = repository.repository_url
+            return built_image(f"{name}-{label}", url, target, {}, registry, under).repo_digest
+
+        engine = settings.engine.name
+        self.reference = built("image", TARGETS[engine])
+        if engine in WEIGHTS_TARGETS:
+            self.weights_reference = built("weights-image", WEIGHTS_TARGETS[engine])
         self.repository_arn = repository.arn
         self.registry_host = repository.repository_url.apply(lambda url: url.partition("/")[0])
 

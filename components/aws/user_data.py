@@ -48,6 +48,8 @@ class Boot:
     fleet: str
     hook: str
     image: str
+    weights_image: str
+    """What brings the weights while the other is pulled; empty: the other brings them too, once it is there."""
     registry_host: str
     """The registry to log in to with the instance's role; empty for a registry that is open to all."""
     keys_secret: str
@@ -83,6 +85,7 @@ def settings(boot: Boot) -> str:
         "FLEET": boot.fleet,
         "HOOK": boot.hook,
         "IMAGE": boot.image,
+        "WEIGHTS_IMAGE": boot.weights_image,
         "REGISTRY_HOST": boot.registry_host,
         "KEYS_SECRET": boot.keys_secret,
         "LOG_GROUP": boot.log_group,

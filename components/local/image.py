@@ -42,7 +42,7 @@ class ServerImage(contracts.ServerImage):
             self.container = ContainerImage(
                 f"{name}-image",
                 str(shutil.which("docker")),
-                args.settings.image or f"indextts2-speech:{build_tag(engine, arguments)}",
+                args.settings.image or f"indextts2-speech:{build_tag(TARGETS[engine], arguments)}",
                 "" if args.settings.image else TARGETS[engine],
                 arguments,
                 args.settings.container.network,

@@ -5,6 +5,9 @@ run=${RUN_DIR:-/run/indextts2}
 if [[ -e $run/phases/$1 ]]; then exit 0; fi
 install -d -m 0711 "$run"
 install -d "$run/phases"
+# Two may end at the same time.
+exec 9> "$run/phases.lock"
+flock 9
 echo "$2" > "$run/phases/$1"
 text=$(cd "$run/phases" && for name in *; do printf ', "%s": %s' "$name" "$(cat "$name")"; done)
 echo "{${text#, }}" > "$run/phases.new"

@@ -14,7 +14,7 @@ FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    if collection_path not in (HERE / "test_container.py", HERE / "test_local_container.py"):
+    if collection_path not in {HERE / f"test_{name}container.py" for name in ("", "local_", "weights_")}:
         return None
     asked = [Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args]
     return None if any(path == HERE or HERE in path.parents for path in asked) else True

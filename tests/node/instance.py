@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from tests.node.machine import PACKAGES, Machine
+from tests.node.machine import INSIDE, PACKAGES, Machine
 
 KEY = "a-key-of-the-dubbing-team-0123456789abcdef"
 IMAGE_CONFIG = {
     "env": {
         "PYTHONPATH": PACKAGES, "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/work",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:5000",
+        # A Python with a library of its own knows it by a path that the container's user may not enter.
+        "LD_LIBRARY_PATH": f"{INSIDE}/python/lib",
     },
     "entrypoint": ["python", "-m", "speech_server"],
     "cmd": ["serve"],
@@ -39,9 +43,12 @@ class Instance:
 
     def offer(self, image: str, password: str) -> None:
         """There is this image, and no other, in a registry that wants this password."""
-        self.machine.write(
-            "/var/lib/stand-in-registry.json", json.dumps({image: {**IMAGE_CONFIG, "password": password}})
-        )
+        self.offer_all({image: {}}, password)
+
+    def offer_all(self, images: Mapping[str, Mapping[str, Any]], password: str) -> None:
+        """These images, each with what differs from the usual one."""
+        found = {image: {**IMAGE_CONFIG, "password": password, **differs} for image, differs in images.items()}
+        self.machine.write("/var/lib/stand-in-registry.json", json.dumps(found))
 
     def run_user_data(self, script: str) -> None:
         """As cloud-init does."""

@@ -7,6 +7,7 @@ speech server do together what the stack counts on. Docker, the AWS CLI's servic
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -14,9 +15,9 @@ import pytest
 
 from components.aws.user_data import NAMESPACE, Boot, render
 from components.server_environment import ServerUrls
-from tests.node.instance import KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
+from tests.node.instance import IMAGE_CONFIG, KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
 from tests.node.machine import INSIDE, PACKAGES, Machine, until
-from tests.unit.engines import ESPEAK, NO_WEIGHTS
+from tests.unit.engines import ESPEAK, FILLED, NO_WEIGHTS
 
 REGION, FLEET, INSTANCE = "us-west-2", "indextts2-test-us-west-2", "i-0123456789abcdef0"
 HOST = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
@@ -26,6 +27,7 @@ BOOT = Boot(
     fleet=FLEET,
     hook="drain",
     image=IMAGE,
+    weights_image="",
     registry_host=HOST,
     keys_secret="speech-keys",
     log_group="speech-nodes",
@@ -50,6 +52,20 @@ METADATA = {
         }
     ),
 }  # fmt: skip
+SMALL = f"{HOST}/speech@sha256:{'c' * 64}"
+# An engine that any machine can run: what is tested is how the weights come, not what loads them.
+WITH_WEIGHTS = dataclasses.replace(BOOT, weights=FILLED.model_copy(update={"name": "set"}), weights_image=SMALL)
+# Small weights, in the bucket.
+PUSH = f"""
+import os
+os.environ.update(AWS_ENDPOINT_URL="http://127.0.0.1:5000", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")
+from pathlib import Path
+from speech_server.weights.place import open_place
+from tests.inference.weights.material import push_set, write_set
+place = open_place({BOOT.urls.store!r}, "set")
+push_set(place, write_set(Path("/var/lib/made-by-the-test")))
+place.close()
+"""
 KEYS = json.dumps({"dubbing": KEY})
 # What the stack has made before a node comes.
 CLOUD = f"""
@@ -151,6 +167,45 @@ class TestNode:
         }  # fmt: skip
         assert node.get("/healthz")[0] == 0
         assert "drain: done" in node.log()
+
+
+class TestWeights:
+    def test_they_come_while_the_image_is_pulled(self, node: AwsInstance) -> None:
+        folder = "/var/lib/indextts2/weights"
+        variables = {"PYTHONPATH": f"{PACKAGES}:{INSIDE}/checkout", "PYTHONDONTWRITEBYTECODE": "1"}
+        done = node.machine.run(f"{INSIDE}/python/bin/python3", "-c", PUSH, env=variables)
+        assert done.returncode == 0, done.stderr
+        # One after the other they would never come.
+        node.offer_all({IMAGE: {"held_until": f"{folder}/VERIFIED"}, SMALL: {}}, node.password)
+        node.run_user_data(render(WITH_WEIGHTS))
+        until(node.ready, told=node.all_logs)
+        check_it_speaks(node)
+        check_units(node)
+        assert "sync-weights: /weights holds weights/set/, version 2.5, verified" in node.log()
+        assert node.machine.run("stat", "-c", "%u", f"{folder}/gpt.pth").stdout == "10001\n"
+        phases = json.loads(node.machine.read("/run/indextts2/phases.json"))
+        assert {"image", "weights"} <= phases.keys()
+        assert 'speech_cold_start_seconds{phase="weights"}' in node.get("/metrics", KEY)[1]
+        # What is here is not asked of a registry again.
+        node.machine.run("rm", "/var/lib/stand-in-registry.json")
+        node.machine.run("systemctl", "restart", "indextts2-server.service")
+        until(node.ready, told=node.all_logs)
+
+    def test_a_stop_leaves_neither_a_pull_nor_a_container(self, node: AwsInstance) -> None:
+        with node.machine.listen("127.0.0.1", 5001):  # a store that never answers
+            silent = {"env": {**IMAGE_CONFIG["env"], "AWS_ENDPOINT_URL": "http://127.0.0.1:5001"}}
+            node.offer_all({IMAGE: {"held_until": "/never"}, SMALL: silent}, node.password)
+            node.run_user_data(render(WITH_WEIGHTS))
+            show = ("show", "-p", "SubState", "--value", "container-weights.service")
+            until(lambda: node.machine.systemctl(*show) == "running", told=node.log)
+            assert f"pull --quiet {IMAGE}" in self._at_work(node)
+            node.machine.systemctl("stop", "indextts2-server.service")
+            assert node.machine.systemctl(*show) == "dead"
+            assert self._at_work(node) == ""
+
+    def _at_work(self, node: AwsInstance) -> str:
+        """What brings the image and the weights, as far as it has not ended."""
+        return node.machine.run("pgrep", "-fa", r"standins/docker\.py|prepare\.sh|weights\.sh").stdout
 
 
 class TestWhatFails:

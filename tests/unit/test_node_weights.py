@@ -13,49 +13,10 @@ from components.node_scripts import SCRIPTS
 from components.node_weights import may_fill, weights_environment
 from components.settings import WeightsSettings
 from tests.unit.engines import FILLED, NO_WEIGHTS, WEIGHTS
+from tests.unit.node_machine import IMAGE, Machine
 
-IMAGE = f"registry.example.com/speech@sha256:{'a' * 64}"
 STORE = "s3://speech-objects?region=us-west-2"
-STAND_IN = """#!/bin/bash
-printf '%s\\n' "$(basename "$0") $*" >> "$ANSWERS/calls"
-if [[ -f $ANSWERS/$(basename "$0").sh ]]; then . "$ANSWERS/$(basename "$0").sh"; fi
-"""
 RUNS = "$(grep -c '^docker run' $ANSWERS/calls)"
-
-
-class Machine:
-    """A machine of stand-ins below `root`."""
-
-    def __init__(self, root):
-        self.root = root
-        for name in ("docker", "sleep"):
-            (root / name).write_text(STAND_IN)
-            (root / name).chmod(0o755)
-
-    def answer(self, name, text):
-        (self.root / f"{name}.sh").write_text(text)
-
-    def run(self, **settings):
-        return subprocess.run(
-            ["bash", str(SCRIPTS["weights.sh"])],
-            env={
-                "PATH": f"{self.root}:{os.environ['PATH']}",
-                "ANSWERS": str(self.root),
-                "IMAGE": IMAGE,
-                "SERVER_UID": "10001",
-                "WEIGHTS_DIR": "/fast/weights",
-                "RUN_DIR": str(self.root / "run"),
-                **settings,
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def calls(self, name):
-        path = self.root / "calls"
-        return [call for call in path.read_text().splitlines() if call.startswith(name)] if path.exists() else []
 
 
 @pytest.fixture
@@ -65,7 +26,7 @@ def machine(tmp_path):
 
 class TestScript:
     def test_the_images_own_program_writes_one_folder_and_has_no_other_right(self, machine):
-        assert machine.run().returncode == 0
+        assert machine.run("weights.sh").returncode == 0
         (run,) = machine.calls("docker run")
         assert run.endswith(f"--entrypoint python {IMAGE} -m speech_server.node sync-weights")
         for option in (
@@ -83,12 +44,12 @@ class TestScript:
         assert "--privileged" not in run
 
     def test_what_an_interrupted_one_left_is_taken_away_first(self, machine):
-        machine.run()
+        machine.run("weights.sh")
         assert machine.calls("docker")[0] == "docker rm -f weights"
 
     def test_what_fails_for_a_moment_is_tried_again(self, machine):
         machine.answer("docker", f"[[ $1 != run || {RUNS} -ge 3 ]]")
-        assert machine.run().returncode == 0
+        assert machine.run("weights.sh").returncode == 0
         assert len(machine.calls("docker run")) == 3
         assert machine.calls("sleep") == ["sleep 5", "sleep 15"]
 
@@ -96,7 +57,7 @@ class TestScript:
         machine.answer(
             "docker", "[[ $1 != run ]] || { echo 'sync-weights: access denied: check the role' >&2; exit 77; }"
         )
-        failed = machine.run()
+        failed = machine.run("weights.sh")
         assert failed.returncode == 1
         assert failed.stderr.splitlines()[-1] == "sync-weights: access denied: check the role"
         assert len(machine.calls("docker run")) == 4
@@ -104,7 +65,7 @@ class TestScript:
     def test_a_store_that_is_away_keeps_no_node_from_what_it_has(self, machine):
         machine.answer("docker", "[[ $1 != run ]]")
         (machine.root / "VERIFIED").write_text("{}")
-        done = machine.run(WEIGHTS_DIR=str(machine.root))
+        done = machine.run("weights.sh", WEIGHTS_DIR=str(machine.root))
         assert done.returncode == 0
         assert "those of this disk, verified before, are used" in done.stderr
 
@@ -112,12 +73,30 @@ class TestScript:
         marker = pytest.importorskip("speech_server.weights.marker", reason="no server here")
         assert f"$WEIGHTS_DIR/{marker.NAME} " in SCRIPTS["weights.sh"].read_text()
 
+    def test_an_image_of_their_own_is_pulled_first_and_does_the_same(self, machine):
+        small = f"registry.example.com/speech@sha256:{'b' * 64}"
+        machine.answer("docker", "[[ $1 != image ]]")
+        assert machine.run("weights.sh", WEIGHTS_IMAGE=small).returncode == 0
+        asked = machine.calls("docker")
+        assert asked.index(f"docker pull --quiet {small}") < asked.index(machine.calls("docker run")[0])
+        assert machine.calls("docker run")[0].endswith(
+            f"--entrypoint python {small} -m speech_server.node sync-weights"
+        )
+        assert not any(IMAGE in call for call in asked)
+
+    def test_a_registry_that_is_away_for_a_moment_is_asked_again(self, machine):
+        machine.answer(
+            "docker", "case $1 in image) exit 1;; pull) [[ $(grep -c '^docker pull' $ANSWERS/calls) -ge 3 ]];; esac"
+        )
+        assert machine.run("weights.sh", WEIGHTS_IMAGE="registry.example.com/small").returncode == 0
+        assert len(machine.calls("docker run")) == 1
+
     def test_an_engine_without_weights_runs_nothing(self, machine):
-        assert machine.run(WEIGHTS_DIR="").returncode == 0
+        assert machine.run("weights.sh", WEIGHTS_DIR="").returncode == 0
         assert not machine.calls("docker")
 
     def test_the_server_is_told_how_long_it_took(self, machine):
-        machine.run()
+        machine.run("weights.sh")
         assert json.loads((machine.root / "run/phases.json").read_text()).keys() == {"weights"}
 
 
@@ -138,6 +117,18 @@ class TestPhases:
 
     def test_a_server_that_is_started_again_was_no_cold_start(self, tmp_path):
         assert self.note(tmp_path, ("weights", "40"), ("weights", "1")) == {"weights": 40}
+
+    def test_two_that_end_at_once_are_both_there(self, tmp_path):
+        names = [f"phase-{number}" for number in range(12)]
+        ended = [
+            subprocess.Popen(
+                ["bash", str(SCRIPTS["phase.sh"]), name, "1"],
+                env={"PATH": os.environ["PATH"], "RUN_DIR": str(tmp_path / "run")},
+            )
+            for name in names
+        ]
+        assert [process.wait() for process in ended] == [0] * len(names)
+        assert json.loads((tmp_path / "run/phases.json").read_text()) == dict.fromkeys(names, 1)
 
     def test_everybody_may_read_it_and_root_alone_writes_it(self, tmp_path):
         self.note(tmp_path, ("boot", "21"))

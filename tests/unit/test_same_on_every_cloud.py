@@ -2,12 +2,14 @@
 
 import base64
 import re
+from typing import ClassVar
 
 import pytest
 
 from tests.recorder import Recorder, run_program
 from tests.unit.alicloud import one_part as alicloud_part
 from tests.unit.aws import one_part as aws_part
+from tests.unit.aws.test_image import TOKEN
 from tests.unit.test_program import LOCAL_TYPES
 
 IMAGE = f"registry.example.com/speech@sha256:{'a' * 64}"
@@ -106,3 +108,33 @@ class TestServers:
         assert environment["SPEECH_QUEUE"] == outputs["queue"]["value"]
         assert environment["SPEECH_STORE"].partition("//")[2].partition("?")[0] == outputs["bucket"]["value"]
         assert environment["SPEECH_IMAGE"] == outputs["image"]["value"] == IMAGE
+
+
+class TestWeightsImage:
+    """What a node is told of the image that brings its weights."""
+
+    BUILT: ClassVar[dict[str, dict[str, str]]] = {
+        "aws": aws_part.as_config(engine={"name": "indextts2"}),
+        "alicloud": alicloud_part.as_config(
+            engine={"name": "indextts2"}, image="", registry=alicloud_part.PERSONAL, registryPassword="hunter22"
+        ),
+    }
+
+    def told(self, cloud: str, recorder: Recorder) -> tuple[str, str]:
+        """The server's image and that of the weights."""
+        script = base64.b64decode(recorder.of_type(TEMPLATES[cloud]).values["userData"]).decode()
+        found = dict(re.findall(r"^((?:WEIGHTS_)?IMAGE)=(.*)$", script, re.MULTILINE))
+        return found["IMAGE"], found["WEIGHTS_IMAGE"].strip("'")
+
+    @pytest.mark.parametrize("cloud", STACKS)
+    def test_built_by_the_stack_it_is_another_digest_of_the_same_repository(self, cloud: str):
+        keys = ("indextts2:apiKeys", "indextts2:registryPassword")
+        recorder, _ = run_program({}, self.BUILT[cloud], secret_keys=keys, calls=TOKEN)
+        server, weights = self.told(cloud, recorder)
+        assert server.partition("@")[0] == weights.partition("@")[0] != ""
+        assert "@sha256:" in weights
+        assert weights != server
+
+    @pytest.mark.parametrize("cloud", STACKS)
+    def test_a_ready_image_has_none_beside_it(self, ran, cloud: str):
+        assert self.told(cloud, ran[cloud][0]) == (IMAGE, "")

@@ -6,6 +6,7 @@ is wrong, GPUs without NVIDIA's runtime, a name that is taken, an option that it
 """
 
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -63,11 +64,16 @@ def pull(arguments):
         raise RefusedError(f"pull access denied for {options.image}: no basic auth credentials")
     if "@sha256:" not in options.image:
         raise RefusedError(f"{options.image}: the tests' registry is pulled from by digest")
+    # The test holds what is on its way until this file is there.
+    while (until := found.get("held_until")) and not pathlib.Path(until).exists():
+        time.sleep(0.05)
     DATA.mkdir(mode=0o711, exist_ok=True)
-    with (DATA / "layer").open("wb") as layer:  # so that a full disk is met here, as with the real one
+    with (DATA / f"layer-{os.getpid()}").open("wb") as layer:  # so that a full disk is met here, as with the real one
         layer.write(bytes(2 << 20))
         os.fsync(layer.fileno())
-    _write(DATA / "images.json", {**_images(), options.image: found})
+    with (DATA / "lock").open("w") as lock:  # two may come at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _write(DATA / "images.json", {**_images(), options.image: found})
     print(options.image)
     return 0
 
@@ -247,7 +253,10 @@ def _logins():
 
 
 def _write(path, value):
-    path.write_text(json.dumps(value))
+    """Whole for whoever reads it meanwhile."""
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_text(json.dumps(value))
+    new.replace(path)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ BOOT = Boot(
     region=REGION,
     fleet="speech-test-nodes-01234567",
     image=f"{REGISTRY}/speech/server@sha256:{'a' * 64}",
+    weights_image="",
     registry_host=REGISTRY,
     registry_instance=INSTANCE_OF_REGISTRY,
     registry_user="",
@@ -30,7 +31,9 @@ BOOT = Boot(
         public="https://speech.example.com",
     ),
 )
-MODEL_BOOT = dataclasses.replace(BOOT, engine=INDEXTTS2, weights=WEIGHTS)
+MODEL_BOOT = dataclasses.replace(
+    BOOT, engine=INDEXTTS2, weights=WEIGHTS, weights_image=f"{REGISTRY}/speech/server@sha256:{'b' * 64}"
+)
 ACCESS = NodeAccess(
     region=REGION,
     account=ACCOUNT,

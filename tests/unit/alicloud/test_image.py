@@ -48,6 +48,7 @@ def image(**values):
         registry = made.registry
         return {
             "reference": made.reference,
+            "weights_reference": made.weights_reference,
             "registry": None
             if registry is None
             else (registry.kind, registry.host, registry.instance_id, registry.user),
@@ -63,6 +64,11 @@ class TestTaken:
         assert not [one for one in recorder.registered.values() if one.custom]
         assert outputs["reference"] == f"registry.example.com/speech/server@{DIGEST}"
         assert outputs["registry"] is None
+
+    def test_a_ready_image_brings_the_weights_itself(self):
+        recorder, outputs = image(engine={"name": "indextts2"})
+        assert not [one for one in recorder.registered.values() if one.custom]
+        assert outputs["weights_reference"] is None
 
     def test_nodes_log_in_to_an_enterprise_instance_with_its_token(self):
         reference = f"{ENTERPRISE['nodeHost']}/speech/server@{DIGEST}"
@@ -113,9 +119,20 @@ class TestBuilt:
         }
 
     def test_it_is_the_one_with_the_stacks_engine(self):
-        for engine, target in (("espeak", "cpu"), ("indextts2", "indextts2")):
-            recorder, _ = image(registry=ENTERPRISE, image="", engine={"name": engine})
-            assert recorder.of_type(":Image").values["build"]["target"] == target
+        recorder, outputs = image(registry=ENTERPRISE, image="", engine={"name": "espeak"})
+        assert recorder.of_type(":Image").values["build"]["target"] == "cpu"
+        assert outputs["weights_reference"] is None
+
+    def test_an_engine_with_weights_has_a_small_image_that_brings_them(self):
+        recorder, outputs = image(registry=ENTERPRISE, image="", build=BUILD, engine={"name": "indextts2"})
+        built = {one.values["build"]["target"]: one.values for one in recorder.all_of_type("docker:index/image:Image")}
+        assert built.keys() == {"indextts2", "weights"}
+        server, weights = built["indextts2"], built["weights"]
+        assert server["registry"] == weights["registry"]
+        assert server["build"]["args"] == weights["build"]["args"]
+        assert server["imageName"] != weights["imageName"]
+        assert outputs["weights_reference"].startswith(f"{ENTERPRISE['nodeHost']}/speech/server@sha256:")
+        assert outputs["weights_reference"] != outputs["reference"]
 
     def test_without_mirrors_the_dockerfile_decides(self):
         assert build_arguments(alicloud_settings().build) == {}
@@ -124,9 +141,9 @@ class TestBuilt:
 class TestNames:
     def test_another_base_is_another_tag_and_the_same_is_the_same(self):
         plain, mirrored = (build_arguments(alicloud_settings(build=build).build) for build in ({}, BUILD))
-        assert build_tag("espeak", plain) == build_tag("espeak", {}) != build_tag("espeak", mirrored)
-        assert build_tag("espeak", plain) != build_tag("indextts2", plain)
-        assert len(build_tag("espeak", plain)) == 16
+        assert build_tag("cpu", plain) == build_tag("cpu", {}) != build_tag("cpu", mirrored)
+        assert len({build_tag(target, plain) for target in ("cpu", "indextts2", "weights")}) == 3
+        assert len(build_tag("cpu", plain)) == 16
 
     @pytest.mark.parametrize(
         ("node_host", "pulled"),

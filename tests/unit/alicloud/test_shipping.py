@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from components.alicloud.shipping import shorn
+from components.alicloud.shipping import shorn, shorn_script
 from components.alicloud.user_data import programs
 
 
@@ -41,3 +41,14 @@ class TestShorn:
     def test_what_is_no_python_is_refused(self):
         with pytest.raises(SyntaxError):
             shorn("def a(:\n")
+
+
+class TestShornScript:
+    def test_comments_on_lines_of_their_own_go(self):
+        source = "#!/bin/bash\n# why\nif true; then\n  # why\n  echo '#'  # stays\nfi\n"
+        assert shorn_script(source) == "#!/bin/bash\nif true; then\n  echo '#'  # stays\nfi\n"
+
+    def test_what_is_written_to_a_file_might_look_like_one(self):
+        with pytest.raises(ValueError, match="here document"):
+            shorn_script("#!/bin/bash\ncat > /a <<'END'\n# no comment\nEND\n")
+        assert shorn_script("#!/bin/bash\nread -r a <<<x\n") == "#!/bin/bash\nread -r a <<<x\n"

@@ -20,7 +20,7 @@ from tests.unit.engines import WEIGHTS
 
 TOOLS = ("docker", "systemctl", "apt-get", "nvidia-ctk", "curl", "sleep")
 # What else the script and the stand-ins may find; no docker or apt of the real machine by accident.
-REAL = ("bash", "basename", "cat", "chmod", "cp", "grep", "install", "mktemp", "mv", "rm", "tail")
+REAL = ("bash", "basename", "cat", "chmod", "cp", "flock", "grep", "install", "mktemp", "mv", "rm", "tail")
 
 
 def shell_value(script: str, name: str) -> str:
@@ -41,6 +41,10 @@ class TestValues:
     )  # fmt: skip
     def test_a_shell_reads_every_value_back(self, name, field):
         assert shell_value(render(BOOT), name) == getattr(BOOT, field)
+
+    def test_a_node_is_told_which_image_brings_its_weights(self):
+        assert shell_value(render(MODEL_BOOT), "WEIGHTS_IMAGE") == MODEL_BOOT.weights_image
+        assert shell_value(render(BOOT), "WEIGHTS_IMAGE") == ""
 
     @pytest.mark.parametrize(
         "value", ["$(touch /tmp/x)", '"; reboot; "', "`id`", "a b", "@FILES@", "\\1 \\g<0>", "$HOME"]
@@ -77,6 +81,7 @@ class TestSize:
             ),
             fleet="f" * 64,
             image="i" * 500,
+            weights_image="i" * 500,
             registry_host="r" * 255,
             registry_user="u" * 255,
             registry_password="p" * 200,
@@ -252,10 +257,10 @@ class TestBoot:
         lib = machine / "root/usr/local/lib/indextts2"
         text = "\n".join(units.values())
         modules = set(re.findall(r"python3 -m node\.(\w+)", text))
-        assert modules == {"keys", "report", "lifecycle"}
+        assert modules == {"keys", "registry", "report", "lifecycle"}
         assert all((lib / f"node/{module}.py").is_file() for module in modules)
         scripts = set(re.findall(rf"{lib}/node/\w+\.sh", text))
-        assert {Path(script).name for script in scripts} == {"pull.sh", "weights.sh", "server.sh"}
+        assert {Path(script).name for script in scripts} == {"prepare.sh", "server.sh"}
         assert all(os.access(path, os.X_OK) for path in scripts)
         assert text.count(f"Environment=PYTHONPATH={lib}\n") == 4
         enabled = " ".join(call for call in self.calls(machine) if "enable" in call)

@@ -12,7 +12,7 @@ from components.aws.quotas import needs, quota_problems
 from components.aws.survey import survey
 from components.aws.zones import MAX_CHOSEN, choose_zones, existing_zones
 from components.cloud_checks import image_problem, languages_warning, plain_http_warning
-from components.image_source import INFERENCE, TARGETS, stages
+from components.image_source import INFERENCE, TARGETS, WEIGHTS_TARGETS, stages
 from components.settings import EngineSettings, SettingsError
 from tests.unit.aws.one_part import aws_settings, register
 from tests.unit.engines import ESPEAK, INDEXTTS2
@@ -134,10 +134,12 @@ class TestBeforeTheAccount:
         assert problem is not None
         assert "has no target indextts2" in problem
         assert image_problem(f"registry.example.com/speech@{DIGEST}", "indextts2", tmp_path) is None
+        (tmp_path / "Dockerfile").write_text("FROM base AS indextts2\n")
+        assert "has no target weights" in str(image_problem(None, "indextts2", tmp_path))
 
     def test_every_engine_has_its_target(self):
         found = stages((INFERENCE / "Dockerfile").read_text())
-        assert set(TARGETS.values()) <= set(found)
+        assert {*TARGETS.values(), *WEIGHTS_TARGETS.values()} <= set(found)
         assert TARGETS.keys() == set(get_args(EngineSettings.model_fields["name"].annotation))
 
     def test_the_older_model_is_warned_of(self):

@@ -29,7 +29,9 @@ def image(preview=False, **values):
 
     def make():
         made = ServerImage("speech", ServerImageArgs(settings), pulumi.ResourceOptions())
-        return {name: getattr(made, name) for name in ("reference", "repository_arn", "registry_host")}
+        return {
+            name: getattr(made, name) for name in ("reference", "weights_reference", "repository_arn", "registry_host")
+        }
 
     return register(make, calls=TOKEN, preview=preview)
 
@@ -48,16 +50,35 @@ class TestBuilt:
         assert build["target"] == "cpu"
 
     def test_another_engine_is_another_target_and_another_tag(self):
-        one, other = (image(engine={"name": name})[0].of_type(":Image").values for name in ("espeak", "indextts2"))
-        assert other["build"]["target"] == "indextts2"
-        assert one["imageName"] != other["imageName"]
+        one = image(engine={"name": "espeak"})[0].of_type(":Image").values
+        server, _ = self.with_weights()[0]
+        assert server["build"]["target"] == "indextts2"
+        assert one["imageName"] != server["imageName"]
+
+    def with_weights(self):
+        """The server's image and the one that brings its weights; what nodes are told."""
+        recorder, outputs = image(engine={"name": "indextts2"})
+        built = {one.values["build"]["target"]: one.values for one in recorder.all_of_type("docker:index/image:Image")}
+        assert built.keys() == {"indextts2", "weights"}
+        return (built["indextts2"], built["weights"]), outputs
+
+    def test_an_engine_with_weights_has_a_small_image_that_brings_them(self):
+        (server, weights), outputs = self.with_weights()
+        repository, _, tag = weights["imageName"].rpartition(":")
+        assert server["imageName"].rpartition(":")[0] == repository, "nodes may pull from no other"
+        assert tag == build_tag("weights", {})
+        assert outputs["weights_reference"].startswith(f"{repository}@sha256:")
+        assert outputs["weights_reference"] != outputs["reference"]
+
+    def test_an_engine_without_weights_has_none(self):
+        assert image()[1]["weights_reference"] is None
 
     def test_nodes_run_it_by_its_digest(self):
         recorder, outputs = image()
         assert "@sha256:" in outputs["reference"]
         assert outputs["registry_host"].endswith("amazonaws.com")
         assert outputs["repository_arn"].startswith("arn:aws:ecr:")
-        assert recorder.of_type(":Image").values["imageName"].endswith(f":{build_tag('espeak', {})}")
+        assert recorder.of_type(":Image").values["imageName"].endswith(f":{build_tag('cpu', {})}")
 
     def test_the_registrys_password_travels_as_a_secret(self):
         recorder, outputs = image()
@@ -78,9 +99,15 @@ class TestTaken:
         assert [one.type for one in recorder.registered.values()] == ["indextts2:aws:ServerImage"]
         assert outputs == {
             "reference": reference,
+            "weights_reference": None,
             "repository_arn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/speech",
             "registry_host": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
         }
+
+    def test_a_ready_image_brings_the_weights_itself(self):
+        recorder, outputs = image(image=f"registry.example.com/speech@{DIGEST}", engine={"name": "indextts2"})
+        assert not [one for one in recorder.registered.values() if one.custom]
+        assert outputs["weights_reference"] is None
 
     def test_another_registrys_image_needs_no_log_in(self):
         assert ecr_repository(f"registry.example.com/speech@{DIGEST}") == (None, None)

@@ -89,6 +89,19 @@ class Node:
             check=check,
         )
 
+    def prepare(self, check=True):
+        """What the server's unit runs before it."""
+        lib, settings = self.root / "lib", self.root / "etc/indextts2/node.env"
+        step = f"set -a; . {settings}; exec bash {lib}/prepare.sh bash {lib}/login.sh"
+        return subprocess.run(
+            ["bash", "-c", step],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=check,
+        )
+
     def start(self, script):
         return subprocess.Popen(
             ["bash", str(self.root / "lib" / script)], env=self.environment(), stdout=subprocess.DEVNULL
@@ -199,7 +212,7 @@ class TestBoot:
         self.boot(machine)
         unit = (machine.root / "root/etc/systemd/system/indextts2-server.service").read_text()
         steps = re.findall(r"^ExecStart(?:Pre)?=.*?(\w+\.sh)", unit, re.M)
-        assert steps == ["keys.sh", "pull.sh", "weights.sh", "server.sh"]
+        assert steps == ["keys.sh", "prepare.sh", "server.sh"]
         assert f"TimeoutStartSec={START_SECONDS}\n" in unit
 
     def test_a_second_time_changes_nothing(self, machine):
@@ -220,7 +233,7 @@ class TestBoot:
         }  # fmt: skip
         scripts = re.findall(rf"{machine.root}/root/usr/local/lib/indextts2/\S+\.(?:sh|py)", "\n".join(units.values()))
         assert {Path(script).name for script in scripts} == {
-            "drain.sh", "keys.sh", "pull.sh", "report.py", "server.sh", "weights.sh",
+            "drain.sh", "keys.sh", "login.sh", "prepare.sh", "report.py", "server.sh",
         }  # fmt: skip
         assert all(os.access(path, os.X_OK) for path in scripts)
         enabled = [call for call in machine.calls if "enable" in call]
@@ -300,13 +313,12 @@ class TestKeys:
         assert "a-key-of-a-studio" not in done.stdout + done.stderr + failed.stdout + failed.stderr
 
 
-class TestPull:
+class TestLogin:
     def test_it_logs_in_by_the_role_and_pulls_the_digest(self, node):
         node.answer("docker.sh", "case $1 in image) exit 1;; login) cat > $ANSWERS/password;; esac")
         node.answer("aws.sh", "echo a-registry-password")
-        node.run("pull.sh")
-        assert node.calls_of("docker")[1:] == [
-            f"docker image inspect {BOOT.image}",
+        node.prepare()
+        assert [call for call in node.calls_of("docker")[1:] if "inspect" not in call] == [
             f"docker login --username AWS --password-stdin {BOOT.registry_host}",
             f"docker pull --quiet {BOOT.image}",
         ]
@@ -314,20 +326,20 @@ class TestPull:
         assert not any("a-registry-password" in call for call in node.calls)
 
     def test_an_image_that_is_here_is_not_asked_for(self, node):
-        node.run("pull.sh")
+        node.prepare()
         assert not [call for call in node.calls if "pull" in call or "login" in call]
 
     def test_a_registry_open_to_all_needs_no_login(self, tmp_path):
         node = Node(tmp_path, boot=type(BOOT)(**{**vars(BOOT), "registry_host": ""}))
         node.answer("docker.sh", "[[ $1 != image ]]")
-        node.run("pull.sh")
+        node.prepare()
         assert not node.calls_of("aws")
         assert node.calls_of("docker")[-1].startswith("docker pull")
 
     def test_a_failed_login_stops_it(self, node):
         node.answer("docker.sh", "[[ $1 != image ]]")
         node.answer("aws.sh", "exit 255")
-        assert node.run("pull.sh", check=False).returncode != 0
+        assert node.prepare(check=False).stderr == f"login: no login to {BOOT.registry_host}: \n"
         assert not [call for call in node.calls if call.startswith("docker pull")]
 
 

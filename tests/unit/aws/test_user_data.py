@@ -26,6 +26,7 @@ BOOT = Boot(
     fleet="indextts2-dev-us-west-2",
     hook="drain",
     image=f"{REGISTRY}/speech-0123456@sha256:{'a' * 64}",
+    weights_image="",
     registry_host=REGISTRY,
     keys_secret="speech-api-keys-0123456",
     log_group="speech-nodes-0123456",
@@ -33,7 +34,9 @@ BOOT = Boot(
     weights=NO_WEIGHTS,
     urls=URLS,
 )
-MODEL_BOOT = dataclasses.replace(BOOT, engine=INDEXTTS2, weights=WEIGHTS)
+MODEL_BOOT = dataclasses.replace(
+    BOOT, engine=INDEXTTS2, weights=WEIGHTS, weights_image=f"{REGISTRY}/speech-0123456@sha256:{'b' * 64}"
+)
 LONGEST_URLS = ServerUrls("s" * 120, "q" * 160, "t" * 330, "p" * 270)
 
 
@@ -65,6 +68,10 @@ class TestValues:
         with pytest.raises(ValueError, match="SPEECH_STORE"):
             render(dataclasses.replace(BOOT, urls=dataclasses.replace(URLS, store=value)))
 
+    def test_a_node_is_told_which_image_brings_its_weights(self):
+        assert shell_value(render(MODEL_BOOT), "WEIGHTS_IMAGE") == MODEL_BOOT.weights_image
+        assert shell_value(render(BOOT), "WEIGHTS_IMAGE") == ""
+
     def test_no_place_is_left_unfilled(self):
         assert "@NODE_ENV@" not in render(BOOT)
         assert "@SERVER_ENV@" not in render(BOOT)
@@ -80,6 +87,7 @@ class TestSize:
             "ap-southeast-99",
             "f" * 255,
             "h" * 255,
+            "i" * 500,
             "i" * 500,
             "r" * 255,
             "k" * 512,

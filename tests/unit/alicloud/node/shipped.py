@@ -85,6 +85,17 @@ class Shipped:
             self.command(program), env=self.environment(), capture_output=True, text=True, timeout=60, check=check
         )
 
+    def prepare(self, *, check=True):
+        """What the server's unit runs before it."""
+        return subprocess.run(
+            [*self.command("prepare.sh"), *self.command("registry")],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=check,
+        )
+
     def start(self, program):
         return subprocess.Popen(self.command(program), env=self.environment(), stderr=subprocess.DEVNULL)
 

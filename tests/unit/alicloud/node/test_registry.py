@@ -14,16 +14,15 @@ class TestEnterprise:
     def test_it_logs_in_with_a_token_of_the_role_and_pulls_the_digest(self, node, cloud):
         cloud.registry_instances.add(INSTANCE_OF_REGISTRY)
         node.answer("docker.sh", NO_IMAGE)
-        node.run("pull.sh")
-        assert node.calls[1:] == [
-            f"docker image inspect {BOOT.image}",
+        node.prepare()
+        assert [call for call in node.calls[1:] if "inspect" not in call] == [
             f"docker login --username cr_temp_user --password-stdin {BOOT.registry_host}",
             f"docker pull --quiet {BOOT.image}",
         ]
         assert (node.answers / "password").read_text() == "a token of an hour"
 
     def test_an_image_that_is_here_is_not_asked_for(self, node, cloud):
-        node.run("pull.sh")
+        node.prepare()
         assert not cloud.calls
         assert not any("pull" in call or "login" in call for call in node.calls)
 
@@ -32,7 +31,7 @@ class TestEnterprise:
         node.answer("docker.sh", NO_IMAGE if why == "refused" else "[[ $1 != image && $1 != login ]]")
         if why == "docker":
             cloud.registry_instances.add(INSTANCE_OF_REGISTRY)
-        failed = node.run("pull.sh", check=False)
+        failed = node.prepare(check=False)
         assert failed.returncode != 0
         assert failed.stderr.startswith("registry: ")
         assert not any("pull" in call for call in node.calls)
@@ -53,14 +52,14 @@ class TestPassword:
         )
         node = Shipped(tmp_path / "personal", cloud.url, boot)
         node.answer("docker.sh", NO_IMAGE)
-        done = node.run("pull.sh")
+        done = node.prepare()
         assert (node.answers / "password").read_text() == "a password of a registry"
         assert not any("a password" in text for text in (*node.calls, done.stdout, done.stderr))
 
     def test_a_registry_open_to_all_needs_no_log_in(self, tmp_path, cloud):
         node = Shipped(tmp_path / "open", cloud.url, type(BOOT)(**{**vars(BOOT), "registry_host": ""}))
         node.answer("docker.sh", "[[ $1 != image ]]")
-        node.run("pull.sh")
+        node.prepare()
         assert not cloud.calls
         assert node.calls[-1].startswith("docker pull")
 

@@ -1,0 +1,34 @@
+#!/bin/bash
+# prepare.sh LOGIN...: what the server needs on this node, its image and the weights, as far as they are not here; both
+# at once where the weights have an image of their own. LOGIN logs docker in; it runs where an image is lacking.
+set -uo pipefail
+here=$(dirname "$0")
+run=${RUN_DIR:-/run/indextts2}
+docker rm -f speech > /dev/null 2>&1
+export DOCKER_CONFIG=$run/docker
+install -d -m 0711 "$run"
+install -d -m 0700 "$DOCKER_CONFIG"
+for needed in "$IMAGE" ${WEIGHTS_IMAGE:+"$WEIGHTS_IMAGE"}; do
+  if [[ -n $REGISTRY_HOST ]] && ! docker image inspect "$needed" > /dev/null 2>&1; then
+    "$@" || exit 1
+    break
+  fi
+done
+if [[ -z ${WEIGHTS_IMAGE:-} ]]; then
+  bash "$here/pull.sh" "$IMAGE" image || exit 1
+  exec bash "$here/weights.sh"
+fi
+said=$run/pull.log
+# systemd stops all of them at once, and once more those that are left when this one has ended: so it ends last.
+trap 'wait; cat "$said" >&2; exit 143' TERM
+bash "$here/pull.sh" "$IMAGE" image 2> "$said" &
+pull=$!
+weights=0
+bash "$here/weights.sh" || weights=$?
+# Neither is stopped because the other failed: the next try finds what it brought. The last line is the failing one's,
+# which is why the pull is silent until here.
+if ! wait "$pull"; then
+  cat "$said" >&2
+  exit 1
+fi
+exit "$weights"
