@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.alicloud.shipping import shorn, shorn_script
 from components.alicloud.timing import START_SECONDS, STOP_SECONDS
 from components.contracts import SERVER_PORT
 from components.node_scripts import SCRIPTS
 from components.node_weights import weights_environment
+from components.packed_script import packed
 from components.server_environment import KEYS_FILE, SERVER_UID, ServerUrls, server_environment, single_lines
 from components.settings import EngineSettings, WeightsSettings
 
@@ -32,6 +31,15 @@ GROUP_SECONDS = 15
 SPOT_GRACE_SECONDS = 30
 # What is left after that of the notice's five minutes for what the server speaks, and half a minute to spare.
 SPOT_WORK_SECONDS = 235
+
+
+_START = """\
+#!/bin/bash
+# What an instance does at its first boot. Running it again changes nothing.
+set -euo pipefail
+umask 022
+install -d /etc/indextts2 /usr/local/lib/indextts2
+"""
 
 
 @dataclass(frozen=True)
@@ -65,14 +73,19 @@ def user_data(boot: Boot) -> str:
 
     Raises ValueError if the script is longer than an instance accepts, or a value could not stand in a file's line.
     """
-    script = render(boot)
+    script = settings(boot) + packed(boot_script())
     if len(script.encode()) > MAX_BYTES:
         raise ValueError(f"the user data has {len(script.encode())} bytes, and Alibaba Cloud takes {MAX_BYTES}")
     return base64.b64encode(script.encode()).decode()
 
 
 def render(boot: Boot) -> str:
-    """The script itself."""
+    """The script itself, with nothing packed."""
+    return settings(boot) + boot_script()
+
+
+def settings(boot: Boot) -> str:
+    """Its first part, which writes down what the instance must know."""
     node = {
         "REGION": boot.region,
         "FLEET": boot.fleet,
@@ -105,23 +118,23 @@ def render(boot: Boot) -> str:
         "/etc/indextts2/node.env": "\n".join(f"{name}={_quoted(value)}" for name, value in single_lines(node).items()),
         "/etc/indextts2/server.env": "\n".join(f"{name}={value}" for name, value in single_lines(server).items()),
         "/etc/indextts2/weights.env": "\n".join(f"{name}={value}" for name, value in single_lines(weights).items()),
-        **{f"$lib/node/{name}": program(path).rstrip("\n") for name, path in programs().items()},
     }
-    written = "\n".join(_here_document(path, text) for path, text in files.items())
-    # A function, so that nothing in what is put in is read as a reference to a group.
-    return "#!/bin/bash\n" + re.sub("@FILES@", lambda _: written, TEMPLATE.read_text(encoding="utf-8"), count=1)
+    return "\n".join([_START, *(_here_document(path, text) for path, text in files.items()), ""])
+
+
+def boot_script() -> str:
+    """Its second part, the same on every instance."""
+    written = "\n".join(
+        _here_document(f"$lib/node/{name}", path.read_text(encoding="utf-8").rstrip("\n"))
+        for name, path in programs().items()
+    )
+    return TEMPLATE.read_text(encoding="utf-8").replace("@PROGRAMS@", written)
 
 
 def programs() -> dict[str, Path]:
     """What travels to the node, by its name there."""
     own = sorted(path for path in PROGRAMS.iterdir() if path.suffix in (".py", ".sh"))
     return {**{path.name: path for path in own}, **SCRIPTS}
-
-
-def program(path: Path) -> str:
-    """A program as it travels."""
-    source = path.read_text(encoding="utf-8")
-    return shorn(source) if path.suffix == ".py" else shorn_script(source)
 
 
 def _here_document(path: str, text: str) -> str:

@@ -1,10 +1,10 @@
-# What an instance does at its first boot. Running it again changes nothing.
+# What the settings are for.
 set -euo pipefail
 umask 022
 lib=/usr/local/lib/indextts2
-install -d /etc/indextts2 "$lib/node" /var/log/indextts2
+install -d "$lib/node" /var/log/indextts2
 
-@FILES@
+@PROGRAMS@
 chmod 0755 "$lib"/node/*.sh
 set -a
 # shellcheck disable=SC1091

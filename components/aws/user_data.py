@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import bz2
 import re
 import shlex
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from components.aws.timing import START_SECONDS, STOP_SECONDS
 from components.contracts import SERVER_PORT
 from components.node_scripts import SCRIPTS
 from components.node_weights import weights_environment
+from components.packed_script import packed
 from components.server_environment import SERVER_UID, ServerUrls, server_environment, single_lines
 from components.settings import EngineSettings, WeightsSettings
 
@@ -20,15 +20,6 @@ SETTINGS = Path(__file__).with_name("user_data.sh")
 PROGRAMS = Path(__file__).with_name("boot.sh")
 # Of the raw script: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
 MAX_BYTES = 16_384
-
-# Its alphabet has nothing that could end a Python text or a here document.
-UNPACK = """\
-python3 - > /usr/local/lib/indextts2/boot.sh <<'END_OF_FILE'
-import base64, bz2, sys
-sys.stdout.buffer.write(bz2.decompress(base64.b85decode("{}")))
-END_OF_FILE
-exec bash /usr/local/lib/indextts2/boot.sh
-"""
 
 # The namespace of what nodes report; their role may write to no other.
 NAMESPACE = "IndexTTS2"
@@ -62,12 +53,9 @@ class Boot:
 def user_data(boot: Boot) -> str:
     """The script in base64, as a launch template takes it.
 
-    What is the same on every instance travels packed. By bz2, whose output has been the same for years: another zlib's
-    is another, and a node's template must not change with the machine that deploys it.
-
     Raises ValueError if the script is longer than an instance accepts, or a value could not stand in a file's line.
     """
-    script = settings(boot) + UNPACK.format(base64.b85encode(bz2.compress(programs().encode())).decode())
+    script = settings(boot) + packed(programs())
     if len(script.encode()) >= MAX_BYTES:
         raise ValueError(f"the user data has {len(script.encode())} bytes, and AWS takes less than {MAX_BYTES}")
     return base64.b64encode(script.encode()).decode()

