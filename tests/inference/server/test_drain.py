@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -171,9 +172,10 @@ class TestStaying:
             assert say(server, b'{"do": "status"}\n')["state"] == "draining"
             server.open_gate("later")
             assert draining.result(30).returncode == 0
+            node(server, "undrain")
             assert speaking.result(10).status_code == 200
-        assert "1 requests, 0 jobs in hand" in draining.result().stdout
-        node(server, "undrain")
+        # a probe of this test's may be among them
+        assert re.search(r"[12] requests, 0 jobs in hand", draining.result().stdout)
 
 
 class TestTheSocket:

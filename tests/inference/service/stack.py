@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -159,7 +160,8 @@ class Stack:
         return [line for server in self.servers for line in server.log() if line["event"] in events]
 
     def stored_results(self) -> list[Path]:
-        return [path for path in self.results.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        """Files that are objects: one that a killed server was writing has a # in its name, and no reader sees it."""
+        return [path for path in self.results.rglob("*") if path.is_file() and not re.match(r"\.|.*#\d+$", path.name)]
 
     def stop(self) -> None:
         for server in self.servers:
