@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from speech_server.estimates.speed import RealTimeFactor
@@ -88,7 +88,6 @@ class Lane:
         self._queues = {priority: FairQueue() for priority in Priority}
         self._running: dict[Turn, None] = {}
         self._ahead: dict[Turn, None] = {}  # let through, and behind the running ones: first come, first served
-        self._given_audio_seconds = 0.0  # of both
         self._arrivals = 0
         self._interactive_meanwhile = 0.0  # audio seconds of interactive turns while batch work waited
         self._batch_clips = 0
@@ -108,7 +107,7 @@ class Lane:
         """The engines' time for all that is here, shared among them: what is left of the running calls, and everything
         that waits.
         """
-        queued = sum(queue.audio_seconds for queue in self._queues.values()) + self._ahead_audio_seconds()
+        queued = sum(queue.audio_seconds for queue in self._queues.values()) + _audio_seconds(self._ahead)
         return (sum(self._running_left()) + queued * self._speed.value) / self._places()
 
     def wait_seconds(self, client: str, priority: Priority = Priority.INTERACTIVE) -> float:
@@ -121,7 +120,7 @@ class Lane:
         else:
             queued = interactive.before(client)
             queued += min(batch.audio_seconds, (self._interactive_meanwhile + queued) / _INTERACTIVE_PER_BATCH)
-        queued += self._ahead_audio_seconds()
+        queued += _audio_seconds(self._ahead)
         left = self._running_left()
         if not queued and len(left) == self._places():
             return min(left)
@@ -183,8 +182,6 @@ class Lane:
         else:
             queue.remove(turn)
             return
-        # and not what rounding left
-        self._given_audio_seconds -= turn.audio_seconds if self._running or self._ahead else self._given_audio_seconds
         self.refresh()
 
     def refresh(self) -> None:
@@ -231,11 +228,6 @@ class Lane:
         now, speed = self._clock(), self._speed.value
         return [max(0.0, turn.audio_seconds * speed - (now - turn.since)) for turn in self._running]
 
-    def _ahead_audio_seconds(self) -> float:
-        if not self._ahead:
-            return 0.0
-        return self._given_audio_seconds - sum(turn.audio_seconds for turn in self._running)
-
     def _has_place(self, turn: Turn) -> bool:
         """Whether it may start now: an engine is free, or will be in no time."""
         if len(self._running) < self._places():
@@ -243,7 +235,8 @@ class Lane:
         # Of several engines, another than the one that it would wait for might be free sooner.
         if self._engines.number > 1 or len(self._ahead) >= _AHEAD_CALLS or not self._speed.sure:
             return False
-        return (self._given_audio_seconds + turn.audio_seconds) * self._speed.value <= _AHEAD_SECONDS
+        given = _audio_seconds(self._running) + _audio_seconds(self._ahead) + turn.audio_seconds
+        return given * self._speed.value <= _AHEAD_SECONDS
 
     def _arrive(self, client: str, audio_seconds: float, priority: Priority) -> Turn:
         self._arrivals += 1
@@ -273,7 +266,6 @@ class Lane:
             self._interactive_meanwhile = 0.0
         else:
             self._interactive_meanwhile += turn.audio_seconds
-        self._given_audio_seconds += turn.audio_seconds
         if len(self._running) < self._places():
             self._run(turn)
         else:
@@ -285,6 +277,10 @@ class Lane:
     def _run(self, turn: Turn) -> None:
         turn.since = self._clock()
         self._running[turn] = None
+
+
+def _audio_seconds(turns: Iterable[Turn]) -> float:
+    return sum(turn.audio_seconds for turn in turns)
 
 
 def _give_up(came: asyncio.Future[None]) -> None:

@@ -17,11 +17,11 @@ from tests.image.container_engine import ContainerEngine
 from tests.image.sbom_schema import errors_of
 from tests.image.speech_container import INSTALLED, UID
 from tests.inference.weights.material import contents, place_at, push_set, write_set
+from tools.bench.image_layers import CODE_LIMIT, MIB, SIZES, sizes
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "indextts2-speech:weights-test"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-MIB = 1 << 20
 # As components/node_scripts/weights.sh has it, without a network.
 CONFINEMENT = (
     "--init", "--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
@@ -73,9 +73,8 @@ class TestSync:
 
 class TestContents:
     def test_its_layers(self, container_engine: ContainerEngine, image: str, figures: list[str]) -> None:
-        lines = container_engine.docker("history", "--human=false", "--format={{.Size}}", image).split()
-        code, packages, base = (int(size) for size in lines if size != "0")
-        assert code < 3 * MIB
+        code, packages, base = sizes(container_engine.docker(*SIZES, image))
+        assert code < CODE_LIMIT
         assert packages < 60 * MIB
         named = {"code": code, "packages": packages, "base": base}
         figures.append("weights, layers: " + ", ".join(f"{name} {size / MIB:.1f} MiB" for name, size in named.items()))
