@@ -110,6 +110,7 @@ ExecStartPre=/bin/bash -c '$keys || test -s $KEYS_FILE'
 ExecStartPre=$lib/node/prepare.sh /usr/bin/python3 -m node.registry
 ExecStart=$lib/node/server.sh
 ExecStop=/usr/bin/docker stop -t $STOP_SECONDS speech
+ExecStopPost=$lib/node/end_weights.sh
 TimeoutStartSec=$START_SECONDS
 TimeoutStopSec=$((STOP_SECONDS + 30))
 Restart=always

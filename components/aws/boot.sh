@@ -269,6 +269,7 @@ ExecStartPre=/bin/bash -c '/usr/local/lib/indextts2/keys.sh || test -s /run/inde
 ExecStartPre=/bin/bash -c 'set -a; . /etc/indextts2/node.env; exec /usr/local/lib/indextts2/prepare.sh /usr/local/lib/indextts2/login.sh'
 ExecStart=/usr/local/lib/indextts2/server.sh
 ExecStop=/usr/bin/docker stop -t $STOP_SECONDS speech
+ExecStopPost=/usr/local/lib/indextts2/end_weights.sh
 TimeoutStartSec=$START_SECONDS
 TimeoutStopSec=$((STOP_SECONDS + 30))
 Restart=always

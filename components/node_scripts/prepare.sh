@@ -19,8 +19,6 @@ if [[ -z ${WEIGHTS_IMAGE:-} ]]; then
   exec bash "$here/weights.sh"
 fi
 said=$run/pull.log
-# systemd stops all of them at once, and once more those that are left when this one has ended: so it ends last.
-trap 'wait; cat "$said" >&2; exit 143' TERM
 # What is wrong with it is told at once, for the weights may take long.
 bash -c '"$@" 2> "$0" || { cat "$0" >&2; exit 1; }' "$said" bash "$here/pull.sh" "$IMAGE" image &
 pull=$!

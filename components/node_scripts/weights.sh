@@ -4,8 +4,6 @@ set -euo pipefail
 if [[ -z ${WEIGHTS_DIR:-} ]]; then exit 0; fi
 here=$(dirname "$0")
 image=${WEIGHTS_IMAGE:-$IMAGE}
-# A container is no child of this program, and outlives whoever asked for it.
-trap 'docker stop -t 10 weights > /dev/null 2>&1; docker rm -f weights > /dev/null 2>&1; exit 143' TERM
 # What is lacking for a moment at a boot (the role's credentials, a way out) is there a little later.
 for pause in 5 15 45 0; do
   docker rm -f weights > /dev/null 2>&1 || true

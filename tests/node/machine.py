@@ -7,8 +7,10 @@ it. The checkout and its Python are where they are on this machine, so that a no
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
+import secrets
 import shlex
 import shutil
 import socket
@@ -25,7 +27,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[2]
 _CLONE_NEWNET = 0x40000000
 SYSTEMD = Path("/lib/systemd/systemd")
-TOOLS = ("unshare", "nsenter", "ip", "mount", "chroot", "curl")
+TOOLS = ("unshare", "nsenter", "ip", "mount", "chroot", "setpriv", "curl")
 
 # Where the checkout and its Python are on the machine.
 INSIDE = Path("/opt/stand-in")
@@ -69,6 +71,17 @@ exec env -i container=private PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr
 """
 
 
+# CGROUP... -- COMMAND...: run a command in these cgroups
+_ENTER = """
+while [ "$1" != -- ]; do
+  echo $$ > "$1/cgroup.procs" || exit
+  shift
+done
+shift
+exec "$@"
+"""
+
+
 def why_not_here() -> str | None:
     """The reason why no such machine can be booted on this one, or None."""
     if platform.system() != "Linux" or os.geteuid() != 0:
@@ -107,12 +120,18 @@ class Machine:
         self._home = scratch / "machine"
         self._process: subprocess.Popen[bytes] | None = None
         self._init = 0
+        self._cgroups: list[Path] = []
 
     def __enter__(self) -> Machine:
         self._home.mkdir()
+        try:
+            self._cgroups = _make_cgroups()
+        except OSError as error:
+            raise NoMachineError(str(error)) from None
         script = _BOOT.format(home=self._home, mounts=_mounts(), systemd=SYSTEMD)
         self._process = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child",
+            ["sh", "-c", _ENTER, "enter", *map(str, self._cgroups), "--", "setpriv", "--pdeathsig=KILL",
+             "unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child",
              "sh", "-c", script],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -131,6 +150,8 @@ class Machine:
         assert self._process is not None
         self._process.kill()
         self._process.communicate()
+        for cgroup in self._cgroups:
+            until(lambda: _remove_cgroup(cgroup), 20)
 
     def run(
         self, *command: str, data: str | None = None, env: Mapping[str, str] | None = None, seconds: float = 60.0
@@ -200,6 +221,40 @@ class Machine:
             if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
                 return int(child)
         return None
+
+
+def _make_cgroups() -> list[Path]:
+    """One in each hierarchy, below this process's own: the root of a cgroup namespace is where its first process was.
+
+    Two machines in one would have units of the same names there, and a systemd that kills a unit's processes breaks
+    off at one of another machine, which has no process id that it could see.
+    """
+    name = f"machine-{secrets.token_hex(8)}"
+    made = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "cpuset":  # takes no process before it is set up, and systemd leaves it alone
+            continue
+        for hierarchy in [controllers.removeprefix("name=")] if controllers else ["unified", ""]:
+            own = Path("/sys/fs/cgroup", hierarchy, path.lstrip("/"))
+            if (own / "cgroup.procs").exists():
+                made.append(own / name)
+                break
+    for cgroup in made:
+        cgroup.mkdir()
+    return made
+
+
+def _remove_cgroup(cgroup: Path) -> bool:
+    """False while a process in it has yet to end."""
+    try:
+        for folder, _, _ in os.walk(cgroup, topdown=False):
+            Path(folder).rmdir()
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def _mounts() -> str:

@@ -270,7 +270,7 @@ class TestBoot:
         assert modules == {"keys", "registry", "report", "lifecycle"}
         assert all((lib / f"node/{module}.py").is_file() for module in modules)
         scripts = set(re.findall(rf"{lib}/node/\w+\.sh", text))
-        assert {Path(script).name for script in scripts} == {"prepare.sh", "server.sh"}
+        assert {Path(script).name for script in scripts} == {"prepare.sh", "server.sh", "end_weights.sh"}
         assert all(os.access(path, os.X_OK) for path in scripts)
         assert text.count(f"Environment=PYTHONPATH={lib}\n") == 4
         enabled = " ".join(call for call in self.calls(machine) if "enable" in call)

@@ -211,8 +211,8 @@ class TestBoot:
     def test_the_weights_are_there_before_the_server_starts(self, machine):
         self.boot(machine)
         unit = (machine.root / "root/etc/systemd/system/indextts2-server.service").read_text()
-        steps = re.findall(r"^ExecStart(?:Pre)?=.*?(\w+\.sh)", unit, re.M)
-        assert steps == ["keys.sh", "prepare.sh", "server.sh"]
+        steps = re.findall(r"^Exec(?:Start|StartPre|StopPost)=.*?(\w+\.sh)", unit, re.M)
+        assert steps == ["keys.sh", "prepare.sh", "server.sh", "end_weights.sh"]
         assert f"TimeoutStartSec={START_SECONDS}\n" in unit
 
     def test_a_second_time_changes_nothing(self, machine):
@@ -233,7 +233,7 @@ class TestBoot:
         }  # fmt: skip
         scripts = re.findall(rf"{machine.root}/root/usr/local/lib/indextts2/\S+\.(?:sh|py)", "\n".join(units.values()))
         assert {Path(script).name for script in scripts} == {
-            "drain.sh", "keys.sh", "login.sh", "prepare.sh", "report.py", "server.sh",
+            "drain.sh", "end_weights.sh", "keys.sh", "login.sh", "prepare.sh", "report.py", "server.sh",
         }  # fmt: skip
         assert all(os.access(path, os.X_OK) for path in scripts)
         enabled = [call for call in machine.calls if "enable" in call]
