@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import secrets
@@ -151,7 +152,7 @@ class Machine:
         self._process.kill()
         self._process.communicate()
         for cgroup in self._cgroups:
-            until(lambda: _remove_cgroup(cgroup), 20)
+            until(functools.partial(_remove_cgroup, cgroup), 20)
 
     def run(
         self, *command: str, data: str | None = None, env: Mapping[str, str] | None = None, seconds: float = 60.0
