@@ -33,6 +33,8 @@ _STOP, _GO_ON = 1, 0
 
 # how much sound comes per callback, which is how often a caller can cancel: about 0.2 ms of work
 _BUFFER_MILLISECONDS = 100
+# Of the noise in breath and consonants. By itself the library takes the time of day in seconds.
+_NOISE_SEED = 1
 # The library keeps the path of its data in 160 bytes and, if it is longer, silently looks elsewhere.
 _LONGEST_DATA_PATH = 130
 
@@ -118,6 +120,7 @@ def open_session() -> Generator[Session]:
             )
             if rate != SAMPLE_RATE:
                 raise EspeakError(f"espeak-ng cannot read its data in {data_path} (sample rate {rate})")
+            library.espeak_ng_SetRandSeed(_NOISE_SEED)
             try:
                 yield Session(library)
             finally:
@@ -128,6 +131,8 @@ def open_session() -> Generator[Session]:
 
 def _declare(library: ctypes.CDLL) -> None:
     library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+    library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+    library.espeak_ng_SetRandSeed.restype = ctypes.c_int
     library.espeak_SetSynthCallback.argtypes = [_CALLBACK]
     library.espeak_SetSynthCallback.restype = None
     library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
