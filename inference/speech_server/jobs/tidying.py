@@ -1,5 +1,5 @@
 """What is done once an hour or a day, by whichever server comes first: mend jobs whose messages were lost, and delete
-what was kept long enough.
+what was kept long enough or never finished.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from speech_server.storage.store import ExistsError, Store
 
 # A job's first message is sent a moment after its order is written.
 _MENDED_AFTER_SECONDS = 900
+# Nobody writes at one object for so long without adding to it.
+_UNFINISHED_AFTER = timedelta(hours=1)
 _KEPT_CLAIMS = timedelta(days=2)
 
 log = logging.getLogger("speech_server.jobs")
@@ -40,6 +42,7 @@ class Tidying:
         now = datetime.fromtimestamp(self.clock(), timezone.utc)
         if await self._claim(f"{now:%Y%m%dT%H}"):
             await self.mend()
+            await self._delete_unfinished(now - _UNFINISHED_AFTER)
         if self.result_days is not None and await self._claim(f"{now:%Y%m%d}"):
             await self.delete_old(self.result_days)
 
@@ -57,6 +60,11 @@ class Tidying:
             if order is not None and not await self.ledger.has_ended(client, job):
                 log.warning("job_mended", extra={"fields": {"client": client, "job": job}})
                 await self.queue.send([to_body(first_task(order))])
+
+    async def _delete_unfinished(self, before: datetime) -> None:
+        count = await self.store.delete_unfinished(before)
+        if count:
+            log.info("unfinished_objects_deleted", extra={"fields": {"objects": count}})
 
     async def delete_old(self, days: int) -> None:
         """Results, samples and the records of ended jobs that are older than so many days."""

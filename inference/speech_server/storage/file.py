@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from speech_server.storage.store import Store
 
 _SECRET_FILE = ".link-secret"  # noqa: S105 - a name; no key of an object begins with a dot
 _SECRET_BYTES = 32
+# What the library calls an object that is being written, whose name it gets when it is whole; no key has such a name.
+_UNFINISHED = re.compile(r".*#\d+")
 
 
 class FileStore(Store):
@@ -60,6 +64,18 @@ class FileStore(Store):
     def _sign(self, key: str, seconds: int, file_name: str | None) -> str:
         link = FileLink(key, int(time.time()) + seconds, file_name or "")
         return self._public_url + link.path(self._secret)
+
+    def _delete_unfinished(self, before: datetime) -> int:
+        self._check_folder()
+        count = 0
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):  # finished meanwhile, or deleted by another server
+                    if _UNFINISHED.fullmatch(name) and path.lstat().st_mtime < before.timestamp():
+                        path.unlink()
+                        count += 1
+        return count
 
     def _is_there(self) -> bool:
         return (self._folder / _SECRET_FILE).exists()

@@ -128,6 +128,10 @@ class Store:
             raise ValueError(f"a URL is signed for 1 to {MAX_PRESIGN_SECONDS:,} seconds, not {seconds}")
         return await self._run(key, lambda: self._sign(key, seconds, file_name))
 
+    async def delete_unfinished(self, before: datetime) -> int:
+        """What writers that died left half-written, last before `before`; how many. No reader saw any of it."""
+        return await self._run("", lambda: self._delete_unfinished(before))
+
     @property
     def objects(self) -> ObjectStore:
         """The library's own, for what is too large to be read or written as one: its calls block, and raise what the
@@ -171,6 +175,9 @@ class Store:
 
     def _sign(self, key: str, seconds: int, file_name: str | None) -> str:
         raise NotImplementedError
+
+    def _delete_unfinished(self, before: datetime) -> int:  # noqa: ARG002 - a bucket has none
+        return 0
 
     def _is_there(self) -> bool:
         """False if all objects would look as if they were missing. Does not block."""

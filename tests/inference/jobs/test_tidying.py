@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -46,6 +47,20 @@ class TestMending:
 
 
 class TestDeleting:
+    def test_what_a_killed_server_left_half_written_goes_after_an_hour(self, tmp_path: Path) -> None:
+        async def test(shop: Workshop) -> None:
+            shop.now = time.time()  # as the disk's
+            results = tmp_path / "store" / "results"
+            results.mkdir(exist_ok=True)
+            half, young = results / "clip.wav#1", results / "young.wav#12"
+            for path in (half, young):
+                path.write_bytes(b"RIFF")
+            os.utime(half, (shop.now - 3700, shop.now - 3700))
+            await shop.tidying.tidy()
+            assert [path.name for path in results.iterdir()] == [young.name]
+
+        in_workshop(tmp_path, test)
+
     def test_old_results_and_records_go_and_young_ones_and_waiting_jobs_stay(self, tmp_path: Path) -> None:
         async def test(shop: Workshop) -> None:
             shop.now = time.time()  # samples and keys are deleted by the store's own clock

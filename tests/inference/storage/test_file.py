@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import obstore
 import pytest
 
 from speech_server.storage.file import FileStore
@@ -47,6 +49,26 @@ class TestFolder:
             return [found.key async for found in store.list("")]
 
         assert run(listed()) == ["a/b"]
+        store.close()
+
+    def test_only_what_is_half_written_and_old_is_deleted_as_unfinished(self, tmp_path: Path, run: Run[Any]) -> None:
+        store = FileStore(tmp_path, None)
+        run(store.put("a/b", b"1", "audio/wav"))
+        (tmp_path / "a" / "c.wav#1").write_bytes(b"1")
+        (tmp_path / "a" / "not ours #x").write_bytes(b"1")
+        now = datetime.now(timezone.utc)
+        assert run(store.delete_unfinished(now - timedelta(minutes=1))) == 0
+        assert run(store.delete_unfinished(now + timedelta(minutes=1))) == 1
+        left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+        assert left == [".link-secret", "b", "not ours #x"]
+        store.close()
+
+    def test_the_library_calls_what_it_writes_as_expected_here(self, tmp_path: Path, run: Run[Any]) -> None:
+        store = FileStore(tmp_path, None)
+        writer = obstore.open_writer(store.objects, "a.wav", buffer_size=1)
+        writer.write(b"RIFF")
+        assert {path.name for path in tmp_path.iterdir()} == {".link-secret", "a.wav#1"}
+        assert run(store.delete_unfinished(datetime.now(timezone.utc) + timedelta(minutes=1))) == 1
         store.close()
 
     def test_a_disk_that_was_taken_away_is_an_outage_and_no_empty_store(self, tmp_path: Path, run: Run[Any]) -> None:
