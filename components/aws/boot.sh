@@ -83,25 +83,13 @@ cat > /usr/local/lib/indextts2/server.sh <<'END_OF_FILE'
 #!/bin/bash
 # The server until it ends. Its log goes to CloudWatch without ever holding it up.
 set -euo pipefail
+set -a
 . /etc/indextts2/node.env
 . /usr/local/lib/indextts2/imds.sh
 id=$(imds meta-data/instance-id)
-mounts=(--volume /run/indextts2/keys:/run/indextts2/keys:ro)
-if [[ -n $WEIGHTS_DIR ]]; then mounts+=(--volume "$WEIGHTS_DIR:/weights:ro"); fi
-phases=/run/indextts2/phases.json
-if [[ -e $phases ]]; then mounts+=(--volume "$phases:$phases:ro"); fi
-docker run --detach --rm --init --name speech --gpus all \
-  --read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 4096 \
-  --user "$SERVER_UID:$SERVER_UID" \
-  --tmpfs "/tmp:rw,nosuid,nodev,size=1g,mode=1777" \
-  --tmpfs "/work:rw,nosuid,nodev,noexec,size=1g,mode=0700,uid=$SERVER_UID,gid=$SERVER_UID" \
-  "${mounts[@]}" \
-  --env-file /etc/indextts2/server.env --env "SPEECH_REPLICA=$id" \
-  --publish "$SERVER_PORT:$SERVER_PORT" --stop-timeout "$STOP_SECONDS" \
-  --log-driver awslogs --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$LOG_GROUP" \
-  --log-opt "awslogs-stream=server/$id" --log-opt mode=non-blocking --log-opt max-buffer-size=8m \
-  "$IMAGE"
-exit "$(docker wait speech)"
+exec bash /usr/local/lib/indextts2/speech.sh "$id" --log-driver awslogs \
+  --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$LOG_GROUP" --log-opt "awslogs-stream=server/$id" \
+  --log-opt mode=non-blocking --log-opt max-buffer-size=8m
 END_OF_FILE
 
 cat > /usr/local/lib/indextts2/drain.sh <<'END_OF_FILE'
