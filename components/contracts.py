@@ -57,6 +57,8 @@ class ServerImage(pulumi.ComponentResource):
 
     reference: pulumi.Output[str]
     """What a node runs; it changes exactly when what would run changes."""
+    weights_reference: pulumi.Output[str] | None = None
+    """What brings a node the weights meanwhile; None where `reference` brings them too, or there are none."""
 
 
 class GpuFleet(pulumi.ComponentResource):

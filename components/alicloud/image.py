@@ -11,9 +11,8 @@ from pulumi_alicloud import cs
 
 from components import contracts
 from components.alicloud.secrets import hidden_parameter
-from components.built_image import built_image
+from components.built_images import built_images
 from components.contracts import ServerImageArgs
-from components.image_source import TARGETS, WEIGHTS_TARGETS
 from components.settings import AlicloudSettings
 from components.settings.alicloud_registry import BuildSettings
 
@@ -44,8 +43,6 @@ class ServerImage(contracts.ServerImage):
     No registry is ever ordered: an Enterprise instance is a subscription.
     """
 
-    weights_reference: pulumi.Output[str] | None = None
-    """What brings a node the weights, by its digest; None where the server's image does, or there are none."""
     registry: Registry | None
     """None: everybody may pull."""
 
@@ -81,17 +78,16 @@ class ServerImage(contracts.ServerImage):
         user, password = self._pusher(settings)
         pushed_to = docker.RegistryArgs(server=registry.host, username=user, password=password)
         repository = f"{registry.host}/{registry.namespace}/{registry.repository}"
-        arguments = build_arguments(settings.build)
+        under = pulumi.ResourceOptions(parent=self)
 
-        def built(label: str, target: str) -> pulumi.Output[str]:
-            under = pulumi.ResourceOptions(parent=self)
-            image = built_image(f"{name}-{label}", repository, target, arguments, pushed_to, under)
-            return image.repo_digest.apply(lambda pushed: pulled_as(pushed, registry.host, registry.node_host))
+        def by_nodes(pushed: pulumi.Output[str]) -> pulumi.Output[str]:
+            return pushed.apply(lambda image: pulled_as(image, registry.host, registry.node_host))
 
-        engine = settings.engine.name
-        self.reference = built("image", TARGETS[engine])
-        if engine in WEIGHTS_TARGETS:
-            self.weights_reference = built("weights-image", WEIGHTS_TARGETS[engine])
+        server, weights = built_images(
+            name, settings.engine.name, repository, build_arguments(settings.build), pushed_to, under
+        )
+        self.reference = by_nodes(server)
+        self.weights_reference = None if weights is None else by_nodes(weights)
 
     def _pusher(self, settings: AlicloudSettings) -> tuple[pulumi.Input[str], pulumi.Input[str]]:
         """The user and the password with which the image is pushed."""

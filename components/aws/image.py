@@ -11,9 +11,8 @@ import pulumi_docker as docker
 from pulumi_aws import ecr
 
 from components import contracts
-from components.built_image import built_image
+from components.built_images import built_images
 from components.contracts import ServerImageArgs
-from components.image_source import TARGETS, WEIGHTS_TARGETS
 from components.settings import AwsSettings
 
 # Enough to go back a few deployments, of up to two images each; the server's is some gigabytes.
@@ -33,8 +32,6 @@ class ServerImage(contracts.ServerImage):
     - For an engine with weights a small image that brings them, so that a node need not wait for the large one first.
     """
 
-    weights_reference: pulumi.Output[str] | None = None
-    """What brings a node the weights, by its digest; None where the server's image does, or there are none."""
     repository_arn: pulumi.Output[str] | None
     """The repository on ECR that nodes pull from; None for another registry's."""
     registry_host: pulumi.Output[str] | None
@@ -73,15 +70,9 @@ class ServerImage(contracts.ServerImage):
             username=token.user_name,
             password=pulumi.Output.secret(token.password),
         )
-
-        def built(label: str, target: str) -> pulumi.Output[str]:
-            url = repository.repository_url
-            return built_image(f"{name}-{label}", url, target, {}, registry, under).repo_digest
-
-        engine = settings.engine.name
-        self.reference = built("image", TARGETS[engine])
-        if engine in WEIGHTS_TARGETS:
-            self.weights_reference = built("weights-image", WEIGHTS_TARGETS[engine])
+        self.reference, self.weights_reference = built_images(
+            name, settings.engine.name, repository.repository_url, {}, registry, under
+        )
         self.repository_arn = repository.arn
         self.registry_host = repository.repository_url.apply(lambda url: url.partition("/")[0])
 
