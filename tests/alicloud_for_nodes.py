@@ -317,7 +317,9 @@ def handler_of(cloud: Cloud) -> type[http.server.BaseHTTPRequestHandler]:
             shown = dict(cloud.metadata)
             if cloud.role:
                 root = "ram/security-credentials/"
-                shown |= {root: cloud.role, f"{root}{cloud.role}": json.dumps({"Code": "Success", **cloud.credentials})}
+                times = {"Expiration": "2099-01-01T00:00:00Z", "LastUpdated": "2026-11-22T00:00:00Z"}
+                text = json.dumps({"Code": "Success", **times, **cloud.credentials})
+                shown |= {root: cloud.role, f"{root}{cloud.role}": text}
             text = shown.get(path)
             return self.tell(404, "") if text is None else self.tell(200, text)
 

@@ -9,6 +9,7 @@ the server are real. The monitoring agents cannot be installed: a node speaks wi
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import http.server
 import json
@@ -24,12 +25,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from components.alicloud.ram import group_policy, node_policy
-from components.alicloud.user_data import render
+from components.alicloud.user_data import WEIGHTS_DIR, render
+from speech_server.weights.place import open_place
 from tests.alicloud_for_nodes import ACCOUNT, GROUP, INSTANCE, REGION, Cloud, handler_of, member
+from tests.inference.storage.oss_server import Kept, OssBucket, oss_handler
+from tests.inference.weights.material import push_set, write_set
 from tests.listening import serving
 from tests.node.instance import KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
 from tests.node.machine import Machine, until
 from tests.unit.alicloud.boot import ACCESS, BOOT
+from tests.unit.engines import FILLED
 
 METADATA_ADDRESS = "100.100.100.200"
 APIS = [f"{name}.{REGION}.aliyuncs.com" for name in ("cr", "ess", "kms", "metrics", "oos")]
@@ -39,6 +44,14 @@ AGENTS = [
 ]
 # As the stack gives it, but that the group is asked more often: nothing here waits for a pause.
 USER_DATA = re.sub(r"^GROUP_SECONDS=.*$", "GROUP_SECONDS=1", render(BOOT), flags=re.MULTILINE)
+SMALL = BOOT.image.replace("a" * 64, "c" * 64)
+# An engine that any machine can run: what is tested is how the weights come, not what loads them.
+WITH_WEIGHTS = dataclasses.replace(
+    BOOT,
+    weights=FILLED.model_copy(update={"name": "set"}),
+    weights_image=SMALL,
+    urls=dataclasses.replace(BOOT.urls, store=f"{BOOT.urls.store}&endpoint=http://127.0.0.1:5002"),
+)
 PASSWORD = "a token of an hour"  # the stand-in's, for the user of an Enterprise registry
 
 
@@ -73,9 +86,10 @@ def node(tmp_path: Path, machine: Machine, cloud: Cloud) -> Iterator[AlibabaInst
         machine.write("/etc/stand-in-authority.pem", (tmp_path / "certificate.pem").read_text())
         # The machine's Python trusts who signed for the APIs, in place of the world's authorities.
         machine.run("systemctl", "set-environment", "SSL_CERT_FILE=/etc/stand-in-authority.pem")
-        servers.enter_context(serving(server_of(cloud, machine.listen(METADATA_ADDRESS, 80))))
+        handler = handler_of(cloud)
+        servers.enter_context(serving(server_of(handler, machine.listen(METADATA_ADDRESS, 80))))
         listening = machine.listen("127.0.0.1", 443)
-        servers.enter_context(serving(server_of(cloud, authority.wrap_socket(listening, server_side=True))))
+        servers.enter_context(serving(server_of(handler, authority.wrap_socket(listening, server_side=True))))
         yield instance
 
 
@@ -105,9 +119,11 @@ def certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def server_of(cloud: Cloud, listening: socket.socket) -> http.server.ThreadingHTTPServer:
+def server_of(
+    handler: type[http.server.BaseHTTPRequestHandler], listening: socket.socket
+) -> http.server.ThreadingHTTPServer:
     """On a socket that listens already, in the network of the machine."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud), bind_and_activate=False)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listening
     return server
@@ -159,6 +175,41 @@ class TestNode:
         until(lambda: hook["Result"] == "CONTINUE", told=node.log)
         assert node.get("/healthz")[0] == 0
         assert "the server finishes what it speaks" in node.log()
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, machine: Machine, cloud: Cloud) -> Iterator[OssBucket]:
+    """The stack's, with small weights in it, for the role's credentials only. OSS is a stand-in as well."""
+    access = cloud.credentials
+    made = OssBucket(
+        ACCESS.bucket, REGION, {access["AccessKeyId"]: (access["AccessKeySecret"], access["SecurityToken"])}
+    )
+    store = tmp_path / "store"
+    place = open_place(f"file://{store}", "set")
+    push_set(place, write_set(tmp_path / "set"))
+    place.close()
+    for path in (store / "weights").rglob("*"):
+        if path.is_file():
+            now = datetime.datetime.now(datetime.timezone.utc)
+            made.objects[str(path.relative_to(store))] = Kept(path.read_bytes(), "application/octet-stream", now)
+    with serving(server_of(oss_handler(made), machine.listen("127.0.0.1", 5002))):
+        yield made
+
+
+class TestWeights:
+    def test_they_come_while_the_image_is_pulled(self, node: AlibabaInstance, cloud: Cloud, bucket: OssBucket) -> None:
+        hook = cloud.wait_for(INSTANCE)
+        # One after the other they would never come.
+        node.offer_all({BOOT.image: {"held_until": f"{WEIGHTS_DIR}/VERIFIED"}, SMALL: {}}, PASSWORD)
+        node.run_user_data(render(WITH_WEIGHTS))
+        until(node.ready, told=node.all_logs)
+        until(lambda: hook["Result"] == "CONTINUE", told=node.log)
+        check_it_speaks(node)
+        check_units(node)
+        assert "sync-weights: /weights holds weights/set/, version 2.5, verified" in node.log()
+        assert node.machine.run("stat", "-c", "%u", f"{WEIGHTS_DIR}/gpt.pth").stdout == "10001\n"
+        assert {"image", "weights"} <= json.loads(node.machine.read("/run/indextts2/phases.json")).keys()
+        assert (cloud.refused, bucket.refusals) == ([], [])
 
 
 class TestWhatFails:

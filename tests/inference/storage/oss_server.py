@@ -71,12 +71,17 @@ class RefusedError(Exception):
 @contextmanager
 def oss_server(bucket: OssBucket) -> Iterator[OssBucket]:
     """Serves `bucket` at `bucket.url`, as at an address of its own."""
+    with listening(oss_handler(bucket)) as bucket.url:
+        yield bucket
+
+
+def oss_handler(bucket: OssBucket) -> type[BaseHTTPRequestHandler]:
+    """What serves `bucket` at whatever address."""
 
     class Handler(_Handler):
         served = bucket
 
-    with listening(Handler) as bucket.url:
-        yield bucket
+    return Handler
 
 
 class _Handler(BaseHTTPRequestHandler):
