@@ -59,8 +59,9 @@ def moto(aws_credentials: None) -> Generator[Moto]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "tests.inference.queues.aws_emulator", "-H", "127.0.0.1", "-p", str(port)]
+    checkout = Path(__file__).resolve().parents[3]
+    with subprocess.Popen(command, cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             until(lambda: _listens(port), 60)
             yield Moto(f"http://127.0.0.1:{port}")

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import pytest
 
 from speech_server.queues.base import MAX_TRIES, Depth, Message, Queue
-from speech_server.queues.sqs import SqsQueue
 
 T = TypeVar("T")
 LEASE = 30
@@ -106,10 +105,7 @@ class TestDelivery:
             await queue.send([str(number) for number in range(60)])
             taken = await asyncio.gather(*(queue.receive(5, 1, LEASE) for _ in range(12)))
             found = [message.body for messages in taken for message in messages]
-            # A standard SQS queue promises "at least once", and its emulator's answers to many at once overlap now and
-            # then: that a message which came twice is done once is tested with the jobs.
-            most = 3 if isinstance(queue, SqsQueue) else 0
-            assert len(found) - len(set(found)) <= most
+            assert len(found) == len(set(found))
 
         run(queue, test())
 
