@@ -110,11 +110,12 @@ class SqliteQueue:
     async def depth(self) -> Depth:
         now = self._clock()
         counts = (
-            "SELECT count(*) FILTER (WHERE visible_at <= ?1), "
-            "count(*) FILTER (WHERE visible_at > ?1 AND receipt IS NULL), "
-            "count(*) FILTER (WHERE visible_at > ?1 AND receipt IS NOT NULL), (SELECT count(*) FROM dead) FROM messages"
+            "SELECT count(*) FILTER (WHERE visible_at <= :now), "
+            "count(*) FILTER (WHERE visible_at > :now AND receipt IS NULL), "
+            "count(*) FILTER (WHERE visible_at > :now AND receipt IS NOT NULL), "
+            "(SELECT count(*) FROM dead) FROM messages"
         )
-        return Depth(*await self._read(lambda file: file.execute(counts, (now,)).fetchone()))
+        return Depth(*await self._read(lambda file: file.execute(counts, {"now": now}).fetchone()))
 
     async def dead_letters(self, most: int) -> list[Message]:
         rows = await self._read(
@@ -184,9 +185,10 @@ class SqliteQueue:
                 self._file = _open(self._path)
                 self._inode = _inode(self._path)
             _run(self._file, calls)
-        except (OSError, sqlite3.Error) as error:
+        except Exception as error:
+            # Whatever it is: without this thread all callers, now and later, would wait for ever.
             self._close_file()
-            failure = QueueError(f"the queue {self._path.name} cannot be used: {error}")
+            failure = QueueError(f"the queue {self._path.name} cannot be used: {type(error).__name__}: {error}")
             for call in calls:
                 _answer(call, failure)
 

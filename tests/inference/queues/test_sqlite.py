@@ -99,6 +99,25 @@ class TestTheFile:
         with_queue(folder / "q.sqlite", test)
 
 
+class TestFault:
+    def test_a_call_that_fails_by_a_fault_of_ours_is_told_and_the_next_is_served(self, tmp_path: Path) -> None:
+        def clock() -> float:
+            faults.append(1 / len(faults))
+            return 1.0
+
+        async def test() -> None:
+            queue = SqliteQueue(tmp_path / "q.sqlite", clock)
+            with pytest.raises(QueueError, match=r"q.sqlite cannot be used: ZeroDivisionError"):
+                await asyncio.wait_for(queue.receive(1, 0, 30), 30)
+            faults.append(1.0)
+            await queue.send(["one"])
+            assert [message.body for message in await queue.receive(1, 0, 30)] == ["one"]
+            await queue.close()
+
+        faults: list[float] = []
+        asyncio.run(test())
+
+
 class TestManyServers:
     def test_two_share_a_file_and_no_message(self, tmp_path: Path) -> None:
         path = tmp_path / "q.sqlite"
