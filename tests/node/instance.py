@@ -88,6 +88,13 @@ def check_it_speaks(node: Instance) -> None:
     assert node.machine.run("head", "-c", "4", "/tmp/clip.wav").stdout == "RIFF"
 
 
+def check_the_weights_came(node: Instance, folder: str) -> None:
+    """Whole, for the server's user alone to write, and timed beside the image."""
+    assert "sync-weights: /weights holds weights/set/, version 2.5, verified" in node.log()
+    assert node.machine.run("stat", "-c", "%u", f"{folder}/gpt.pth").stdout == "10001\n"
+    assert {"image", "weights"} <= json.loads(node.machine.read("/run/indextts2/phases.json")).keys()
+
+
 def check_it_is_bounded(node: Instance) -> None:
     """The server has no rights that it does not need, and nobody but it has the keys."""
     pid = node.machine.systemctl("show", "-p", "MainPID", "--value", "container-speech.service")

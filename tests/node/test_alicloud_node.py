@@ -31,7 +31,15 @@ from tests.alicloud_for_nodes import ACCOUNT, GROUP, INSTANCE, REGION, Cloud, ha
 from tests.inference.storage.oss_server import Kept, OssBucket, oss_handler
 from tests.inference.weights.material import push_set, write_set
 from tests.listening import serving
-from tests.node.instance import KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
+from tests.node.instance import (
+    KEY,
+    Instance,
+    check_it_is_bounded,
+    check_it_speaks,
+    check_the_weights_came,
+    check_units,
+    state,
+)
 from tests.node.machine import Machine, until
 from tests.unit.alicloud.boot import ACCESS, BOOT
 from tests.unit.engines import FILLED
@@ -206,9 +214,7 @@ class TestWeights:
         until(lambda: hook["Result"] == "CONTINUE", told=node.log)
         check_it_speaks(node)
         check_units(node)
-        assert "sync-weights: /weights holds weights/set/, version 2.5, verified" in node.log()
-        assert node.machine.run("stat", "-c", "%u", f"{WEIGHTS_DIR}/gpt.pth").stdout == "10001\n"
-        assert {"image", "weights"} <= json.loads(node.machine.read("/run/indextts2/phases.json")).keys()
+        check_the_weights_came(node, WEIGHTS_DIR)
         assert (cloud.refused, bucket.refusals) == ([], [])
 
 

@@ -15,7 +15,16 @@ import pytest
 
 from components.aws.user_data import NAMESPACE, Boot, render
 from components.server_environment import ServerUrls
-from tests.node.instance import IMAGE_CONFIG, KEY, Instance, check_it_is_bounded, check_it_speaks, check_units, state
+from tests.node.instance import (
+    IMAGE_CONFIG,
+    KEY,
+    Instance,
+    check_it_is_bounded,
+    check_it_speaks,
+    check_the_weights_came,
+    check_units,
+    state,
+)
 from tests.node.machine import INSIDE, PACKAGES, Machine, until
 from tests.unit.engines import ESPEAK, FILLED, NO_WEIGHTS
 
@@ -181,10 +190,7 @@ class TestWeights:
         until(node.ready, told=node.all_logs)
         check_it_speaks(node)
         check_units(node)
-        assert "sync-weights: /weights holds weights/set/, version 2.5, verified" in node.log()
-        assert node.machine.run("stat", "-c", "%u", f"{folder}/gpt.pth").stdout == "10001\n"
-        phases = json.loads(node.machine.read("/run/indextts2/phases.json"))
-        assert {"image", "weights"} <= phases.keys()
+        check_the_weights_came(node, folder)
         assert 'speech_cold_start_seconds{phase="weights"}' in node.get("/metrics", KEY)[1]
         # What is here is not asked of a registry again.
         node.machine.run("rm", "/var/lib/stand-in-registry.json")

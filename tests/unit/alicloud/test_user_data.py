@@ -134,8 +134,14 @@ class TestScript:
                 imported = re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.M)
                 assert set(imported) <= sys.stdlib_module_names
 
-    def test_the_container_is_no_roots(self):
-        assert settings_of(render(BOOT))["SERVER_UID"] != "0"
+    def test_no_container_has_rights_that_it_does_not_need(self):
+        script = render(BOOT)
+        for option in ("--read-only", "--cap-drop ALL", "--security-opt no-new-privileges",
+                       '--user "$SERVER_UID:$SERVER_UID"', '"$run/keys:/run/indextts2/keys:ro"'):  # fmt: skip
+            assert option in script
+        assert settings_of(script)["SERVER_UID"] != "0"
+        assert "--privileged" not in script
+        assert "docker.sock" not in script
 
     def test_the_image_runs_by_its_digest(self):
         assert "@sha256:" in settings_of(render(BOOT))["IMAGE"]

@@ -360,6 +360,11 @@ class TestServer:
         node.run("server.sh")
         assert "--volume /fast/weights:/weights:ro" in node.calls_of("docker")[0]
 
+    def test_an_engine_without_weights_has_none(self, node):
+        node.answer("docker.sh", "if [[ $1 == wait ]]; then echo 0; fi")
+        node.run("server.sh")
+        assert ":/weights" not in node.calls_of("docker")[0]
+
 
 class TestDrain:
     COMPLETE = (

@@ -133,8 +133,20 @@ class TestScript:
             found = subprocess.run([linter, str(tmp_path / name)], capture_output=True, text=True, check=False)
             assert (found.returncode, found.stdout) == (0, "")
 
-    def test_the_container_is_no_roots(self):
-        assert shell_value(render(BOOT), "SERVER_UID") != "0"
+    def test_no_container_has_rights_that_it_does_not_need(self):
+        script = render(BOOT)
+        for option in (
+            "--read-only",
+            "--cap-drop ALL",
+            "--security-opt no-new-privileges",
+            '--user "$SERVER_UID:$SERVER_UID"',
+            '--volume "$run/keys:/run/indextts2/keys:ro"',
+            '--volume "$WEIGHTS_DIR:/weights:ro"',
+        ):
+            assert option in script
+        assert shell_value(script, "SERVER_UID") != "0"
+        assert "--privileged" not in script
+        assert "docker.sock" not in script
 
     def test_the_image_runs_by_its_digest(self):
         assert "@sha256:" in shell_value(render(BOOT), "IMAGE")
