@@ -90,9 +90,15 @@ class CloudStack(PulumiStack):
         own = self.project / f"Pulumi.{self.name}.yaml"
         salt = "".join(f"{line}\n" for line in own.read_text().splitlines() if line.startswith("encryptionsalt"))
         own.write_text(salt + (ROOT / stack_file.name).read_text(encoding="utf-8"), encoding="utf-8")
-        self.configure_path("apiKeys.studio", KEY, secret=True)
-        for path, value in stack_file.settings.items():
-            self.configure_path(path, value)
+        # One call for all of them: each takes a third of a second.
+        plain = [argument for pair in stack_file.settings.items() for argument in ("--plaintext", _setting(*pair))]
+        self.pulumi(
+            "config", "set-all", "--path", "--secret", _setting("apiKeys.studio", KEY), *plain, "--stack", self.name
+        )
+
+
+def _setting(path: str, value: str) -> str:
+    return f"indextts2:{path}={value}"
 
 
 def stack_of(stack_file: StackFile, account: Account | None = None, name: str = "test") -> Iterator[CloudStack]:

@@ -58,7 +58,7 @@ class EspeakEngine:
         voice = utterance.voice or next(iter(VOICES))
         if voice not in VOICES:
             raise UtteranceError("voice_not_found", f"voice must be one of {', '.join(VOICES)}, not {voice!r}", "voice")
-        plan = plan_speech(utterance.text, utterance.language)
+        plan = plan_speech(utterance.text, utterance.language, cancelled)
         warnings = _warnings(utterance, plan)
         sentences = _sentences(plan.segments)
         anything = False

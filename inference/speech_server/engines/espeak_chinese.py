@@ -52,16 +52,14 @@ class Unknown:
     character: str
 
 
-def read_chinese(text: str) -> list[Word | Mark | Unknown]:
-    """The words and marks of Chinese text in order; blanks are left out."""
-    items: list[Word | Mark | Unknown] = []
+def read_chinese(text: str) -> Iterator[Word | Mark | Unknown]:
+    """The words and marks of Chinese text in order, each read as it is asked for; blanks are left out."""
     done = 0
     for found in find_numbered_pinyin(text):
-        items.extend(_items_of_hanzi(text[done : found.start]))
-        items.append(Word(found.syllables, ""))
+        yield from _items_of_hanzi(text[done : found.start])
+        yield Word(found.syllables, "")
         done = found.end
-    items.extend(_items_of_hanzi(text[done:]))
-    return items
+    yield from _items_of_hanzi(text[done:])
 
 
 def with_changed_tones(words: list[Word]) -> list[Word]:

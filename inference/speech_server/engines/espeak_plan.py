@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from speech_server.engines.base import Cancelled
 from speech_server.engines.espeak_chinese import Unknown, Word, espeak_spelling, read_chinese, with_changed_tones
 from speech_server.text.scripts import OTHER, Run, split_by_language
 
@@ -67,15 +68,22 @@ class Plan:
     unspoken: dict[str, str]
 
 
-def plan_speech(text: str, language: str | None) -> Plan:
-    """Segments for a text, the last one without a pause after it. `language` (BCP 47) settles what scripts do not."""
+def plan_speech(text: str, language: str | None, cancelled: Callable[[], bool] = lambda: False) -> Plan:
+    """Segments for a text, the last one without a pause after it. `language` (BCP 47) settles what scripts do not.
+
+    Asks `cancelled` for each segment, for the readings of a long text take a while of their own. Raises Cancelled.
+    """
     unspoken: dict[str, str] = {}
     segments: list[Segment] = []
     # circled, full-width and compatibility forms of letters and digits
     plain = "".join(unicodedata.normalize("NFKC", char) if char.isalnum() else char for char in text)
     plain = plain.replace("\N{FRACTION SLASH}", "/")
     for run in split_by_language(plain, language):
-        found = list(_segments(run, unspoken))
+        found: list[Segment] = []
+        for segment in _segments(run, unspoken):
+            if cancelled():
+                raise Cancelled
+            found.append(segment)
         if found and segments:
             segments[-1] = _with_pause(segments[-1], max(segments[-1].pause, JOINT_PAUSE))
         segments.extend(found)

@@ -46,7 +46,7 @@ class TestReading:
         assert pinyin("chang2大") == "chang2 da4"
 
     def test_marks_and_unknown_characters_are_told_apart(self) -> None:
-        assert read_chinese("好，\U0002a6d6 \n") == [
+        assert [*read_chinese("好，\U0002a6d6 \n")] == [
             Word((Syllable("hao", 3),), "好"), Mark("，"), Unknown("\U0002a6d6"), Mark("\n")
         ]  # fmt: skip
 
