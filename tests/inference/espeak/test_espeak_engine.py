@@ -210,7 +210,9 @@ class TestCancel:
         monkeypatch.setattr(espeak, "open_session", lambda: pytest.fail("the library was asked for sound"))
         answers = iter([False, False, True])
         with pytest.raises(Cancelled):
-            engine.speak(dataclasses.replace(PLAIN, text="今天天气不错我们一起去公园散步吧" * 10), lambda: next(answers))
+            engine.speak(
+                dataclasses.replace(PLAIN, text="今天天气不错我们一起去公园散步吧" * 10), lambda: next(answers)
+            )
 
     def test_cancelled_at_any_point(self, engine: Engine) -> None:
         for after in (0, 1, 2, 10, 50):
