@@ -67,7 +67,7 @@ class GpuFleet(contracts.GpuFleet):
             topic_arn=queue.topic_arn,
             keys_arn=keys.arn,
             log_group_arn=logs.arn,
-            repository_arn=image.repository_arn,
+            repository_arns=image.repository_arns,
             weights=settings.weights.name,
             may_fill=may_fill(settings.weights),
         ).apply(lambda values: NodeAccess(**values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ SESSION_MANAGER_CALLS = [
 
 @dataclass(frozen=True)
 class NodeAccess:
-    """What a node's role is about. `repository_arn` is None where the image comes from a registry open to all."""
+    """What a node's role is about. `repository_arns`: none where the images come from a registry open to all."""
 
     region: str
     fleet: str
@@ -36,7 +37,7 @@ class NodeAccess:
     topic_arn: str
     keys_arn: str
     log_group_arn: str
-    repository_arn: str | None
+    repository_arns: Sequence[str]
     weights: str | None
     """The folder below weights/ that a node reads; None for an engine without weights."""
     may_fill: bool
@@ -93,12 +94,12 @@ def node_policy(access: NodeAccess) -> Policy:
         _allow("SessionManager", SESSION_MANAGER_CALLS, ["*"]),
         _allow("LeaveTheGroup", ["autoscaling:CompleteLifecycleAction"], [group_arn(access.region, access.fleet)]),
     ]
-    if access.repository_arn:
+    if access.repository_arns:
         pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
         statements += [
             # This call knows no resources.
             _allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
-            _allow("PullImage", pull, [access.repository_arn]),
+            _allow("PullImage", pull, list(access.repository_arns)),
         ]
     return _policy(statements)
 

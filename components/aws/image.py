@@ -24,7 +24,7 @@ _ECR = re.compile(
 
 
 class ServerImage(contracts.ServerImage):
-    """A ready image, or:
+    """A ready image, and the one beside it that brings the weights if there is one, or:
 
     - An ECR repository: a tag never moves, every push is scanned, old images go.
     - The image, built from `inference/` and pushed. Nodes run it by its digest, so that a node started tomorrow runs
@@ -32,8 +32,8 @@ class ServerImage(contracts.ServerImage):
     - For an engine with weights a small image that brings them, so that a node need not wait for the large one first.
     """
 
-    repository_arn: pulumi.Output[str] | None
-    """The repository on ECR that nodes pull from; None for another registry's."""
+    repository_arns: list[pulumi.Output[str]]
+    """The repositories on ECR that nodes pull from; none of another registry."""
     registry_host: pulumi.Output[str] | None
     """The ECR registry that nodes log in to; None for another registry."""
 
@@ -42,7 +42,7 @@ class ServerImage(contracts.ServerImage):
         if args.settings.image is None:
             self._build(name, args.settings)
         else:
-            self._take(args.settings.image)
+            self._take(args.settings.image, args.settings.weights.image)
         self.register_outputs({"reference": self.reference})
 
     def _build(self, name: str, settings: AwsSettings) -> None:
@@ -73,14 +73,16 @@ class ServerImage(contracts.ServerImage):
         self.reference, self.weights_reference = built_images(
             name, settings.engine.name, repository.repository_url, {}, registry, under
         )
-        self.repository_arn = repository.arn
+        self.repository_arns = [repository.arn]
         self.registry_host = repository.repository_url.apply(lambda url: url.partition("/")[0])
 
-    def _take(self, image: str) -> None:
+    def _take(self, image: str, weights_image: str | None) -> None:
         self.reference = pulumi.Output.from_input(image)
-        host, arn = ecr_repository(image)
+        self.weights_reference = None if weights_image is None else pulumi.Output.from_input(weights_image)
+        host, _ = ecr_repository(image)
         self.registry_host = pulumi.Output.from_input(host) if host else None
-        self.repository_arn = pulumi.Output.from_input(arn) if arn else None
+        arns = {arn for one in (image, weights_image or "") if (arn := ecr_repository(one)[1])}
+        self.repository_arns = [pulumi.Output.from_input(arn) for arn in sorted(arns)]
 
 
 def repository_lifecycle() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from components.settings.cloud import (
     check_image,
     check_precision,
     check_tags,
+    check_weights_image,
     check_zones,
     keys_fit,
     matching,
@@ -203,6 +204,7 @@ class AlicloudSettings(CloudSettings):
     @classmethod
     def _there_is_an_image(cls, image: str | None, info: ValidationInfo) -> str | None:
         check_image(info.data.get("engine"), image)
+        check_weights_image(info.data.get("weights"), image)
         registry = info.data.get("registry")
         if registry is None:
             return image

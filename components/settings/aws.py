@@ -20,6 +20,7 @@ from components.settings.cloud import (
     check_image,
     check_precision,
     check_tags,
+    check_weights_image,
     check_zones,
     keys_fit,
     matching,
@@ -136,6 +137,7 @@ class AwsSettings(CloudSettings):
     @classmethod
     def _it_has_the_engine(cls, image: str | None, info: ValidationInfo) -> str | None:
         check_image(info.data.get("engine"), image)
+        check_weights_image(info.data.get("weights"), image)
         return image
 
     @field_validator("ami")

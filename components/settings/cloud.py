@@ -86,6 +86,22 @@ def check_precision(engine: EngineSettings | None, types: tuple[str, ...], gpu: 
         raise ValueError("; ".join(problems))
 
 
+def check_weights_image(weights: CloudWeightsSettings | None, image: str | None) -> None:
+    """Raises ValueError where nodes could not get the image that brings the weights. None: it is itself wrong."""
+    if weights is None or weights.image is None:
+        return
+    if image is None:
+        raise ValueError(
+            "is empty, and what is built then includes the image of weights.image; remove weights.image, or give both"
+        )
+    host, _, _ = image.partition("/")
+    if not weights.image.startswith(f"{host}/"):
+        raise ValueError(
+            f"is of {host}, and weights.image of {weights.image.partition('/')[0]}: nodes log in to one registry; push "
+            "both to the same"
+        )
+
+
 def check_image(engine: EngineSettings | None, image: str | None) -> None:
     """Raises ValueError where no image could be built for the engine. `engine` is None where it is itself wrong."""
     if image is None and engine is not None and engine.version == "2":
@@ -225,12 +241,20 @@ class AlarmSettings(Model):
         return text
 
 
+class CloudWeightsSettings(WeightsSettings):
+    """What clouds add: a ready `image` of the Dockerfile's stage `weights`, which goes with a ready server image. A
+    node without one waits for the server's image before it brings the weights.
+    """
+
+    image: Given[ImageReference]
+
+
 class CloudSettings(StackSettings):
     """A service on GPU instances of any cloud, in one region."""
 
     region: str
     zones: Items[str]
-    weights: WeightsSettings
+    weights: CloudWeightsSettings
     instance_types: Items[str]
     nodes: NodesSettings
     storage: CloudStorageSettings
@@ -244,7 +268,7 @@ class CloudSettings(StackSettings):
 
     @field_validator("weights")
     @classmethod
-    def _weights_of_the_engine(cls, given: WeightsSettings, info: ValidationInfo) -> WeightsSettings:
+    def _weights_of_the_engine(cls, given: CloudWeightsSettings, info: ValidationInfo) -> CloudWeightsSettings:
         engine, region = info.data.get("engine"), info.data.get("region")
         if engine is None or region is None:
             return given  # what is wrong there is told there

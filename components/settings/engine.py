@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ValidationInfo, field_validator
 
@@ -111,7 +111,10 @@ class WeightsSettings(Model):
         return endpoint
 
 
-def weights_of(engine: EngineSettings, given: WeightsSettings, *, mainland: bool) -> WeightsSettings:
+Weights = TypeVar("Weights", bound=WeightsSettings)
+
+
+def weights_of(engine: EngineSettings, given: Weights, *, mainland: bool) -> Weights:
     """What a stack gives, and for the rest where the version's weights are: on ModelScope for a region of `mainland`
     China, from which Hugging Face cannot be reached, else on Hugging Face. Of espeak nothing.
 
@@ -121,7 +124,7 @@ def weights_of(engine: EngineSettings, given: WeightsSettings, *, mainland: bool
     Raises ValueError for weights of an engine that has none.
     """
     if engine.version is None:
-        named = [key for key in ("name", "source", "endpoint") if getattr(given, key) is not None]
+        named = [key for key in type(given).model_fields if getattr(given, key) is not None]
         if named:
             keys = ", ".join(f"weights.{key}" for key in named)
             raise ValueError(f"{keys}: the engine espeak has no weights; set engine.name to indextts2, or remove them")

@@ -25,7 +25,7 @@ ACCESS = NodeAccess(
     topic_arn=f"arn:aws:sns:us-west-2:{ACCOUNT}:speech-finished",
     keys_arn=f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:speech-api-keys-AbCdEf",
     log_group_arn=f"arn:aws:logs:us-west-2:{ACCOUNT}:log-group:speech-nodes",
-    repository_arn=f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/speech-server",
+    repository_arns=(f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/speech-server",),
     weights="indextts-2.5",
     may_fill=True,
 )

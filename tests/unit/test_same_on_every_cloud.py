@@ -1,6 +1,7 @@
 """The clouds give the same service: the same parts, the same outputs, servers that are told the same but for URLs."""
 
 import base64
+import json
 import re
 from typing import ClassVar
 
@@ -138,3 +139,10 @@ class TestWeightsImage:
     @pytest.mark.parametrize("cloud", STACKS)
     def test_a_ready_image_has_none_beside_it(self, ran, cloud: str):
         assert self.told(cloud, ran[cloud][0]) == (IMAGE, "")
+
+    @pytest.mark.parametrize("cloud", STACKS)
+    def test_unless_it_is_given(self, cloud: str):
+        small = f"registry.example.com/weights@sha256:{'b' * 64}"
+        config = {**STACKS[cloud], "indextts2:weights": json.dumps({"image": small})}
+        recorder, _ = run_program({}, config, secret_keys=("indextts2:apiKeys",))
+        assert self.told(cloud, recorder) == (IMAGE, small)

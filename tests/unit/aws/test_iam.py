@@ -27,7 +27,7 @@ ACCESS = NodeAccess(
     topic_arn=f"arn:aws:sns:us-west-2:{ACCOUNT}:speech-finished-0123456",
     keys_arn=f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:speech-api-keys-0123456-AbCdEf",
     log_group_arn=f"arn:aws:logs:us-west-2:{ACCOUNT}:log-group:speech-nodes-0123456",
-    repository_arn=f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/speech-0123456",
+    repository_arns=(f"arn:aws:ecr:us-west-2:{ACCOUNT}:repository/speech-0123456",),
     weights="indextts-2.5",
     may_fill=True,
 )
@@ -67,7 +67,7 @@ class TestLinter:
         assert [[issue, "", actions] for issue, _, actions in lint(node_policy(ACCESS))] == expected
 
     def test_it_finds_nothing_with_an_open_registry(self):
-        assert lint(node_policy(dataclasses.replace(ACCESS, repository_arn=None))) == []
+        assert lint(node_policy(dataclasses.replace(ACCESS, repository_arns=()))) == []
 
     def test_it_does_find_what_is_wrong(self):
         policy = node_policy(ACCESS)
@@ -99,7 +99,7 @@ class TestNodePolicy:
         ("sns:Publish", ACCESS.topic_arn),
         ("logs:PutLogEvents", f"{ACCESS.log_group_arn}:log-stream:server/i-1"),
         ("cloudwatch:PutMetricData", "*"),
-        ("ecr:BatchGetImage", ACCESS.repository_arn),
+        ("ecr:BatchGetImage", ACCESS.repository_arns[0]),
         ("ecr:GetAuthorizationToken", "*"),
         (
             "autoscaling:CompleteLifecycleAction",
@@ -126,7 +126,7 @@ class TestNodePolicy:
         ("sns:Publish", f"arn:aws:sns:us-west-2:{ACCOUNT}:another"),
         ("logs:DeleteLogStream", f"{ACCESS.log_group_arn}:log-stream:server/i-1"),
         ("logs:CreateLogGroup", ACCESS.log_group_arn),
-        ("ecr:PutImage", ACCESS.repository_arn),
+        ("ecr:PutImage", ACCESS.repository_arns[0]),
         ("ssm:GetParameter", f"arn:aws:ssm:us-west-2:{ACCOUNT}:parameter/a"),
         ("ssm:StartSession", f"arn:aws:ec2:us-west-2:{ACCOUNT}:instance/i-1"),
         ("ec2:TerminateInstances", f"arn:aws:ec2:us-west-2:{ACCOUNT}:instance/i-1"),
@@ -176,7 +176,7 @@ class TestNodePolicy:
         assert "weights" not in as_json(node_policy(dataclasses.replace(ACCESS, weights=None, may_fill=False)))
 
     def test_an_open_registry_needs_no_right(self):
-        policy = node_policy(dataclasses.replace(ACCESS, repository_arn=None))
+        policy = node_policy(dataclasses.replace(ACCESS, repository_arns=()))
         assert not [one for one in policy["Statement"] if any("ecr:" in action for action in one["Action"])]
 
     def test_it_fits_a_role(self):

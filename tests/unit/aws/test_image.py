@@ -11,6 +11,7 @@ from components.image_source import INFERENCE, build_tag, source_digest
 from tests.unit.aws.one_part import aws_settings, register
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+OTHER_DIGEST = "sha256:" + "fedcba9876543210" * 4
 TOKEN = {
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
         "authorizationToken": "dXNlcjpwYXNz",
@@ -30,7 +31,8 @@ def image(preview=False, **values):
     def make():
         made = ServerImage("speech", ServerImageArgs(settings), pulumi.ResourceOptions())
         return {
-            name: getattr(made, name) for name in ("reference", "weights_reference", "repository_arn", "registry_host")
+            "repository_arns": pulumi.Output.all(*made.repository_arns),
+            **{name: getattr(made, name) for name in ("reference", "weights_reference", "registry_host")},
         }
 
     return register(make, calls=TOKEN, preview=preview)
@@ -77,7 +79,8 @@ class TestBuilt:
         recorder, outputs = image()
         assert "@sha256:" in outputs["reference"]
         assert outputs["registry_host"].endswith("amazonaws.com")
-        assert outputs["repository_arn"].startswith("arn:aws:ecr:")
+        (repository,) = outputs["repository_arns"]
+        assert repository.startswith("arn:aws:ecr:")
         assert recorder.of_type(":Image").values["imageName"].endswith(f":{build_tag('cpu', {})}")
 
     def test_the_registrys_password_travels_as_a_secret(self):
@@ -100,7 +103,7 @@ class TestTaken:
         assert outputs == {
             "reference": reference,
             "weights_reference": None,
-            "repository_arn": "arn:aws:ecr:eu-west-1:123456789012:repository/team/speech",
+            "repository_arns": ["arn:aws:ecr:eu-west-1:123456789012:repository/team/speech"],
             "registry_host": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
         }
 
@@ -108,6 +111,15 @@ class TestTaken:
         recorder, outputs = image(image=f"registry.example.com/speech@{DIGEST}", engine={"name": "indextts2"})
         assert not [one for one in recorder.registered.values() if one.custom]
         assert outputs["weights_reference"] is None
+
+    def test_one_beside_it_that_brings_the_weights_may_be_pulled_too(self):
+        host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+        weights = {"image": f"{host}/team/weights@{OTHER_DIGEST}"}
+        _, outputs = image(image=f"{host}/team/speech@{DIGEST}", engine={"name": "indextts2"}, weights=weights)
+        assert outputs["weights_reference"] == weights["image"]
+        assert outputs["repository_arns"] == [
+            f"arn:aws:ecr:eu-west-1:123456789012:repository/team/{name}" for name in ("speech", "weights")
+        ]
 
     def test_another_registrys_image_needs_no_log_in(self):
         assert ecr_repository(f"registry.example.com/speech@{DIGEST}") == (None, None)

@@ -73,8 +73,22 @@ class TestEngine:
     def test_what_the_stack_names_is_kept(self):
         weights = {"name": "mine", "source": "modelscope://studio/voices@v3", "endpoint": "https://hub.example.com"}
         settings = aws_settings(engine={"name": "indextts2", "precision": "fp32", "lowMemory": False}, weights=weights)
-        assert settings.weights.model_dump() == weights
+        assert settings.weights.model_dump() == {**weights, "image": None}
         assert (settings.engine.precision, settings.engine.low_memory) == ("fp32", False)
+
+    def test_the_image_that_brings_the_weights_goes_with_a_ready_one_of_the_same_registry(self):
+        engine = {"name": "indextts2"}
+        ready, small = (f"registry.example.com/{name}@sha256:{'a' * 64}" for name in ("speech", "weights"))
+        assert aws_settings(engine=engine, image=ready, weights={"image": small}).weights.image == small
+        with pytest.raises(SettingsError, match="indextts2:image: '': is empty, and what is built then includes"):
+            aws_settings(engine=engine, weights={"image": small})
+        foreign = small.replace("example.com", "example.net")
+        with pytest.raises(SettingsError, match=r"weights.image of registry.example.net: nodes log in to one registry"):
+            aws_settings(engine=engine, image=ready, weights={"image": foreign})
+        with pytest.raises(SettingsError, match=r"indextts2:weights.image: 'weights:newest': is not pinned"):
+            aws_settings(engine=engine, image=ready, weights={"image": "weights:newest"})
+        with pytest.raises(SettingsError, match=r"weights.image: the engine espeak has no weights"):
+            aws_settings(image=ready, weights={"image": small})
 
     def test_a_card_that_has_bf16_may_run_in_it(self):
         engine = {"name": "indextts2", "precision": "bf16"}
