@@ -200,7 +200,7 @@ class TestChange:
             headers = {"Authorization": f"Bearer {key}"}
             return httpx.get(f"{url}/v1/models", headers=headers, trust_env=False).status_code == 200
 
-        wait_for(accepted, 10)
+        wait_for(accepted)
         assert sorted(process.pid for process in stack.processes()) == pids
         state = (stack.directory / "state").rglob("*.json")
         assert not [path for path in state if key in path.read_text()]
@@ -250,7 +250,7 @@ class TestKill:
         else:
             process = stack.program(victim)
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
         def speaks() -> bool:
             try:

@@ -145,13 +145,13 @@ class TestStop:
 
         def watched() -> bool:
             started.set()
-            return stop.wait(10) and stop.is_set()
+            return stop.wait(60) and stop.is_set()
 
         answers: list[np.ndarray | None] = []
         session.set_voice("en-us")
         thread = threading.Thread(target=lambda: answers.append(session.say("story " * 500, watched)))
         thread.start()
-        assert started.wait(10)
+        assert started.wait(60)
         stop.set()
         thread.join(10)
         assert answers == [None]

@@ -46,7 +46,7 @@ class Bench:
         return self.verdict
 
 
-async def soon(condition: Callable[[], Any], seconds: float = 15) -> None:
+async def soon(condition: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

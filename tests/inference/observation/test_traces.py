@@ -74,7 +74,7 @@ class TestSpans:
             until(lambda: len(collector.spans) >= 6)
         finally:
             server.terminate()
-            server.process.wait(20)
+            server.process.wait(60)
             server.kill()
         spans = {span.name: span for span in collector.spans[:4]}
         assert set(spans) == {"POST /generate", "lane", "synthesis", "encode"}

@@ -15,7 +15,7 @@ T = TypeVar("T")
 LEASE = 30
 
 
-async def soon(what: Callable[[], Awaitable[T]], seconds: float = 15.0) -> T:
+async def soon(what: Callable[[], Awaitable[T]], seconds: float = 60.0) -> T:
     """What `what` gives as soon as it is truthy."""
     deadline = time.monotonic() + seconds
     while not (found := await what()):

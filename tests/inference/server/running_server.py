@@ -22,7 +22,7 @@ OTHER_KEY = "key-of-the-other-client"
 KEY_HINT = "the keys are in keys.json"
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `condition` returns as soon as it is truthy; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -129,7 +129,7 @@ class RunningServer:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def _complete_lines(file: Path) -> list[dict[str, Any]]:

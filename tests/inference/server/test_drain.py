@@ -175,7 +175,7 @@ class TestStaying:
             server.open_gate("later")
             assert draining.result(30).returncode == 0
             node(server, "undrain")
-            assert speaking.result(10).status_code == 200
+            assert speaking.result(60).status_code == 200
         assert "1 requests, 0 jobs in hand" in draining.result().stdout
 
 
@@ -250,12 +250,12 @@ class TestEnding:
             until(lambda: server.called("gate never"))
             server.terminate()
             ended = node(server, "drain", "--within", "2", "--reason", "a spot notice")
-            answer = speaking.result(10)
+            answer = speaking.result(60)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.endswith("the server has ended\n")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["error"]["code"] == "draining"
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
 
     def test_the_first_signal_after_an_order_does_not_cut_anything_off(self, start_server: StartServer) -> None:
         server = start_server()
@@ -268,9 +268,9 @@ class TestEnding:
             until(lambda: len(server.log("draining")) == 2)
             server.probe()
             server.open_gate("one")
-            assert speaking.result(20).status_code == 200
-            assert draining.result(20).returncode == 0
-        assert server.process.wait(10) == 0
+            assert speaking.result(60).status_code == 200
+            assert draining.result(60).returncode == 0
+        assert server.process.wait(60) == 0
 
 
 class TestJobs:
@@ -296,8 +296,8 @@ class TestJobs:
                 assert ended(nodes[1], job)["status"] == "succeeded"
                 assert first.process.poll() is None
                 first.open_gate("request")
-                assert speaking.result(20).status_code == 200
-            assert first.process.wait(20) == 0
+                assert speaking.result(60).status_code == 200
+            assert first.process.wait(60) == 0
             assert not first.called("a clip that waits behind it")
         finally:
             for one in nodes:

@@ -204,7 +204,7 @@ class TestWorkerProcess:
             worker._connection.close()  # as the system does when the server dies
             with pytest.raises(EngineFaultError):
                 await call
-            await asyncio.to_thread(process.wait, 10)
+            await asyncio.to_thread(process.wait, 60)
 
         with_worker(scenario)
 

@@ -67,7 +67,7 @@ class TestServersThatEnd:
         second.open_gate("open")
         first.terminate()
         assert ended(second, job)["status"] == "succeeded"
-        assert first.process.wait(20) == 0
+        assert first.process.wait(60) == 0
 
     def test_a_restart_loses_nothing(self, two: Start) -> None:
         first = two("a")
@@ -164,7 +164,7 @@ class TestOutages:
         for end in ("", "-wal", "-shm"):
             if Path(f"{file}.away{end}").exists():
                 shutil.move(f"{file}.away{end}", f"{file}{end}")
-        accepted = until(lambda: _accepted(server), 20)
+        accepted = until(lambda: _accepted(server))
         assert ended(server, accepted)["status"] == "succeeded"
         assert not server.called("refused without a queue")
         assert [job["id"] for job in get(server, "/v1/jobs").json()["data"]] == [accepted]

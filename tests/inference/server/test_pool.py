@@ -276,7 +276,7 @@ async def until_unloaded(host: DoubleHost) -> None:
         while not host.unloaded:
             await asyncio.sleep(0.002)
 
-    await asyncio.wait_for(look(), 10)
+    await asyncio.wait_for(look(), 60)
 
 
 class TestIdle:

@@ -306,7 +306,7 @@ class TestEnd:
             server.probe()
             with pytest.raises(httpx.RemoteProtocolError):
                 list(chunks)
-        assert server.process.wait(15) == 0
+        assert server.process.wait(60) == 0
 
 
 class TestSharing:

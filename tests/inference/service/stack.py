@@ -168,7 +168,7 @@ class Stack:
             server.kill()
         if self._caddy is not None:
             self._caddy.kill()
-            self._caddy.wait(10)
+            self._caddy.wait(60)
 
 
 @contextlib.contextmanager
