@@ -2,8 +2,8 @@
 
 The text's first word decides: `hurried` is twice as fast as anybody would estimate. Its process has had its day after
 `worn`, `wornrefuse` (refused), `worngate` (until cancelled) and `wornfail` (an exception). In the folder that
-STRICT_ENGINE_DIR names, loading waits while the file `slow` exists, and the file `broken` makes it fail, once, to tell
-its wear. A factor out of its range is a fault, and so is a call after it said that it has had its day.
+STRICT_ENGINE_DIR names, loading waits while the file `slow` exists and fails while `unloadable` does, and the file
+`broken` makes it fail, once, to tell its wear. A factor out of its range is a fault, and so is a call after it said that it has had its day.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class ElasticEngine:
     def load(self) -> Capabilities:
         while (self._folder / "slow").exists():
             time.sleep(0.002)
+        if (self._folder / "unloadable").exists():
+            raise RuntimeError("told not to load")
         return Capabilities(
             name="elastic",
             version="1",

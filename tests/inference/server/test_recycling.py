@@ -102,12 +102,12 @@ class TestRecycling:
         assert (recycled(server), server.metric(RESTARTS.format("fault"))) == (0, 2)
 
     def test_a_fresh_process_that_does_not_load_is_a_fault(self, start_server: StartServer) -> None:
-        server = start_server(engine=ELASTIC, load_seconds=1.0)
-        (server.control / "slow").touch()
+        server = start_server(engine=ELASTIC)
+        (server.control / "unloadable").touch()
         assert server.generate("worn out").status_code == 200
         until(lambda: server.probe().status_code == 503)
         assert server.probe().json()["error"]["code"] == "engine_failed"
-        (server.control / "slow").unlink()
+        (server.control / "unloadable").unlink()
         until(server.is_ready)
 
 
