@@ -137,7 +137,7 @@ class Machine:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            self._init = until(self._find_init, 20)
+            self._init = until(self._find_init, 60)
             until(lambda: self.run("systemctl", "is-active", "--quiet", "basic.target").returncode == 0, 30)
         except (AssertionError, OSError) as error:
             self.__exit__()
@@ -152,7 +152,7 @@ class Machine:
         self._process.kill()
         self._process.communicate()
         for cgroup in self._cgroups:
-            until(functools.partial(_remove_cgroup, cgroup), 20)
+            until(functools.partial(_remove_cgroup, cgroup), 60)
 
     def run(
         self, *command: str, data: str | None = None, env: Mapping[str, str] | None = None, seconds: float = 60.0

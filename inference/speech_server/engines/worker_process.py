@@ -64,6 +64,9 @@ class WorkerProcess:
             await asyncio.get_running_loop().create_unix_connection(lambda: worker._connection, sock=ours)
         except BaseException:
             ours.close()
+            if worker._process is not None:  # nobody else knows of it
+                worker.kill("its start was broken off")
+                await asyncio.shield(worker.gone())
             raise
         return worker
 

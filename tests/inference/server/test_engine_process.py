@@ -157,6 +157,26 @@ class TestWorkerProcess:
 
         uvloop.run(run())
 
+    def test_a_start_that_is_broken_off_leaves_no_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def run() -> None:
+            started = asyncio.Event()
+
+            async def never(*_: object, **__: object) -> None:
+                started.set()
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_connection", never)
+            before = psutil.Process().children()
+            starting = asyncio.create_task(WorkerProcess.start(STRICT))
+            await started.wait()
+            assert psutil.Process().children() != before
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert psutil.Process().children() == before
+
+        asyncio.run(run())
+
     def test_it_speaks_refuses_is_cancelled_and_dies(self, control: Path) -> None:
         async def scenario(worker: WorkerProcess) -> None:
             spoken = await worker.speak(utterance("twenty characters ok"), 10)

@@ -59,7 +59,7 @@ class TestThroughTheProxy:
     def test_a_client_that_leaves_ends_the_synthesis(self, stack: Stack, server: RunningServer) -> None:
         with asked(stack, "Leaving.|gate away") as answer:
             first_segment(answer.iter_raw(), 8)
-        until(lambda: server.called("gate away", "cancelled"), 5)
+        until(lambda: server.called("gate away", "cancelled"))
 
     def test_a_killed_server_breaks_it_off(self, stack: Stack, server: RunningServer) -> None:
         with asked(stack, "Going|gate never") as answer:
