@@ -101,7 +101,7 @@ def why_not_here() -> str | None:
     return f"no namespaces or overlays can be made here: {tried.stderr.strip()[:200]}" if tried.returncode else None
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0, told: Callable[[], str] = lambda: "") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120.0, told: Callable[[], str] = lambda: "") -> Any:
     """What `condition` returns as soon as it is truthy; the time-out only ends a test that has failed."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -137,7 +137,7 @@ class Machine:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            self._init = until(self._find_init, 60)
+            self._init = until(self._find_init)
             until(lambda: self.run("systemctl", "is-active", "--quiet", "basic.target").returncode == 0, 30)
         except (AssertionError, OSError) as error:
             self.__exit__()
@@ -152,10 +152,10 @@ class Machine:
         self._process.kill()
         self._process.communicate()
         for cgroup in self._cgroups:
-            until(functools.partial(_remove_cgroup, cgroup), 60)
+            until(functools.partial(_remove_cgroup, cgroup))
 
     def run(
-        self, *command: str, data: str | None = None, env: Mapping[str, str] | None = None, seconds: float = 60.0
+        self, *command: str, data: str | None = None, env: Mapping[str, str] | None = None, seconds: float = 120.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command there as root."""
         variables = [f"{name}={value}" for name, value in (env or {}).items()]
