@@ -3,7 +3,8 @@
 The text's first word decides: `hurried` is twice as fast as anybody would estimate. Its process has had its day after
 `worn`, `wornrefuse` (refused), `worngate` (until cancelled) and `wornfail` (an exception). In the folder that
 STRICT_ENGINE_DIR names, loading waits while the file `slow` exists and fails while `unloadable` does, and the file
-`broken` makes it fail, once, to tell its wear. A factor out of its range is a fault, and so is a call after it said that it has had its day.
+`broken` makes it fail, once, to tell its wear. A factor out of its range is a fault, and so is a call after it said
+that it has had its day.
 """
 
 from __future__ import annotations
