@@ -15,15 +15,13 @@ from tests.engine.stack import LocalStack
 class Load:
     """Speaks through the load balancer from `concurrency` clients until the block ends; each text is new.
 
-    The block begins when the first is answered. `failures` holds what a client would have seen go wrong; nothing here
-    tries again.
+    `failures` holds what a client would have seen go wrong; nothing here tries again.
     """
 
     def __init__(self, stack: LocalStack, concurrency: int = 8) -> None:
         self._client = stack.client()
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
-        self._began = threading.Event()
         self._threads = ThreadPoolExecutor(concurrency)
         self._lock = threading.Lock()
         self.answered = 0
@@ -31,7 +29,6 @@ class Load:
         self._workers = [self._threads.submit(self._work) for _ in range(concurrency)]
 
     def __enter__(self) -> Load:
-        self._began.wait()
         return self
 
     def __exit__(
@@ -49,7 +46,6 @@ class Load:
             failure = self._speak(number)
             with self._lock:
                 self.answered += 1
-                self._began.set()
                 if failure:
                     self.failures.append(f"request {number}: {failure}")
 

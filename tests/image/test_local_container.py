@@ -112,6 +112,7 @@ class TestChange:
         stack.configure_path("storage.resultDays", "7")
         with Load(stack, concurrency=4) as load:
             stack.up()
+            until(lambda: load.answered > 4)
         assert load.failures == []
         assert all(started(stack, name) != at for name, at in before.items())
 
