@@ -57,7 +57,7 @@ class ServerImage(pulumi.ComponentResource):
 
     reference: pulumi.Output[str]
     """What a node runs; it changes exactly when what would run changes."""
-    weights_reference: pulumi.Output[str] | None = None
+    weights_reference: pulumi.Input[str] | None = None
     """What brings a node the weights meanwhile; None where `reference` brings them too, or there are none."""
 
 

@@ -54,8 +54,7 @@ class ServerImage(contracts.ServerImage):
             self._build(name, settings)
         else:
             self.reference = pulumi.Output.from_input(settings.image)
-            given = settings.weights.image
-            self.weights_reference = None if given is None else pulumi.Output.from_input(given)
+            self.weights_reference = settings.weights.image
         self.register_outputs({"reference": self.reference})
 
     def _log_in(self, name: str, settings: AlicloudSettings) -> Registry | None:

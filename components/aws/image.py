@@ -32,9 +32,9 @@ class ServerImage(contracts.ServerImage):
     - For an engine with weights a small image that brings them, so that a node need not wait for the large one first.
     """
 
-    repository_arns: list[pulumi.Output[str]]
+    repository_arns: list[pulumi.Input[str]]
     """The repositories on ECR that nodes pull from; none of another registry."""
-    registry_host: pulumi.Output[str] | None
+    registry_host: pulumi.Input[str] | None
     """The ECR registry that nodes log in to; None for another registry."""
 
     def __init__(self, name: str, args: ServerImageArgs[AwsSettings], opts: pulumi.ResourceOptions) -> None:
@@ -78,11 +78,10 @@ class ServerImage(contracts.ServerImage):
 
     def _take(self, image: str, weights_image: str | None) -> None:
         self.reference = pulumi.Output.from_input(image)
-        self.weights_reference = None if weights_image is None else pulumi.Output.from_input(weights_image)
-        host, _ = ecr_repository(image)
-        self.registry_host = pulumi.Output.from_input(host) if host else None
-        arns = {arn for one in (image, weights_image or "") if (arn := ecr_repository(one)[1])}
-        self.repository_arns = [pulumi.Output.from_input(arn) for arn in sorted(arns)]
+        self.weights_reference = weights_image
+        self.registry_host, arn = ecr_repository(image)
+        _, weights_arn = ecr_repository(weights_image or "")
+        self.repository_arns = [one for one in dict.fromkeys((arn, weights_arn)) if one]
 
 
 def repository_lifecycle() -> dict[str, Any]:

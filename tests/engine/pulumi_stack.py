@@ -87,6 +87,17 @@ class PulumiStack:
         flags = ["--secret"] if secret else ["--plaintext"]
         self.pulumi("config", "set", "--path", f"indextts2:{path}", value, *flags, "--stack", self.name)
 
+    def configure_paths(self, plain: Mapping[str, str], secret: Mapping[str, str] | None = None) -> None:
+        """`configure_path` for several at once, for each call of the CLI takes a part of a second."""
+        given = {"--plaintext": plain, "--secret": secret or {}}
+        flags = [
+            argument
+            for kind, settings in given.items()
+            for path, value in settings.items()
+            for argument in (kind, f"indextts2:{path}={value}")
+        ]
+        self.pulumi("config", "set-all", "--path", *flags, "--stack", self.name)
+
     def up(self, *arguments: str, check: bool = True) -> str:
         return self.pulumi("up", "--yes", "--skip-preview", "--stack", self.name, *arguments, check=check).stdout
 

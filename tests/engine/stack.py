@@ -27,10 +27,8 @@ class LocalStack(PulumiStack):
         self.configure(dataDir=str(self.data), port=str(self.port))
 
     def configure(self, **values: str) -> None:
-        """All at once, for each call of the CLI takes most of a second; `engine__name` is `engine.name`."""
-        pairs = [f"indextts2:{key.replace('__', '.')}={value}" for key, value in values.items()]
-        flags = [argument for pair in pairs for argument in ("--plaintext", pair)]
-        self.pulumi("config", "set-all", "--path", *flags, "--stack", self.name)
+        """`configure_paths`, where `engine__name` is `engine.name`."""
+        self.configure_paths({key.replace("__", "."): value for key, value in values.items()})
 
     def preview(self, *arguments: str, check: bool = True) -> str:
         return super().preview("--diff", *arguments, check=check)
